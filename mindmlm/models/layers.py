@@ -1,0 +1,147 @@
+"""Building blocks of the models: linear layer, normalisation, activation, dropout, attention.
+
+Activations travel as matrices [batch * sequence, features], the layout matrix products like best.
+Parameters and everything but matrix products are float32; `compute_dtype` says what the matrix
+products use (float16 or bfloat16 halves their memory on Ascend).
+"""
+
+import mindspore as ms
+from mindspore import Parameter, nn, ops
+from mindspore.common.initializer import initializer
+
+from mindmlm.models.functional import AddBias, Gelu, GeluTanh, Normalize, Softmax
+
+_ACTIVATIONS = {"gelu": Gelu, "gelu_tanh": GeluTanh}
+_MASKED_SCORE = -1.0e9
+
+
+def parameter(shape: tuple[int, ...], name: str) -> Parameter:
+    """A float32 parameter of zeros; its values come from `models.initialization` or a checkpoint."""
+    return Parameter(initializer("zeros", shape, ms.float32), name=name)
+
+
+class Matmul(nn.Cell):
+    """a @ b.T (or a @ b) with both sides in `compute_dtype` and a float32 result."""
+
+    def __init__(self, compute_dtype: str, transpose_b: bool = True, batched: bool = False) -> None:
+        super().__init__()
+        self.low_precision = compute_dtype != "float32"
+        self.dtype = getattr(ms, compute_dtype)
+        operator = ops.BatchMatMul if batched else ops.MatMul
+        self.matmul = operator(transpose_b=transpose_b)
+        self.cast = ops.Cast()
+
+    def construct(self, a: ms.Tensor, b: ms.Tensor) -> ms.Tensor:
+        """Return the product in float32."""
+        if self.low_precision:
+            product = self.matmul(self.cast(a, self.dtype), self.cast(b, self.dtype))
+            return self.cast(product, ms.float32)
+        return self.matmul(a, b)
+
+
+class Dense(nn.Cell):
+    """y = x @ weight.T + bias for x [rows, in_features]; weight [out_features, in_features]."""
+
+    def __init__(self, in_features: int, out_features: int, compute_dtype: str) -> None:
+        super().__init__()
+        self.weight = parameter((out_features, in_features), "weight")
+        self.bias = parameter((out_features,), "bias")
+        self.matmul = Matmul(compute_dtype)
+        self.add_bias = AddBias()
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """[rows, in_features] -> [rows, out_features]."""
+        return self.add_bias(self.matmul(x, self.weight), self.bias)
+
+
+class LayerNorm(nn.Cell):
+    """Layer normalisation of x [rows, features] with a learned scale and shift."""
+
+    def __init__(self, features: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = parameter((features,), "weight")
+        self.bias = parameter((features,), "bias")
+        self.normalize = Normalize(epsilon)
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Return the normalised x."""
+        return self.normalize(x, self.weight, self.bias)[0]
+
+
+class Activation(nn.Cell):
+    """The activation called `name`: gelu (exact), gelu_tanh or relu."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.is_relu = name == "relu"
+        self.function = nn.ReLU() if self.is_relu else _ACTIVATIONS[name]()
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Apply the activation to every element."""
+        if self.is_relu:
+            return self.function(x)
+        return self.function(x)[0]
+
+
+class Dropout(nn.Cell):
+    """Dropout whose mask is an input: keep [same shape as x] bool, made by `models.dropout`.
+
+    With probability 0, or outside training, x is returned unchanged and `keep` is not looked at.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+        self.scale = 1.0 / (1.0 - probability)
+        self.cast = ops.Cast()
+
+    def construct(self, x: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
+        """Return x * keep / (1 - probability)."""
+        if self.training and self.probability > 0.0:
+            return x * (self.cast(ops.reshape(keep, x.shape), x.dtype) * self.scale)
+        return x
+
+
+class SelfAttention(nn.Cell):
+    """Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2).
+
+    x [batch * sequence, hidden], bias [batch, 1, 1 or sequence, sequence] added to the scores.
+    The number of heads follows from the width of the query weight, so a layer that holds only some
+    of the heads works unchanged.
+    """
+
+    def __init__(self, hidden_size: int, head_size: int, dropout: float, compute_dtype: str) -> None:
+        super().__init__()
+        self.head_size = head_size
+        self.scale = head_size**-0.5
+        self.query = Dense(hidden_size, hidden_size, compute_dtype)
+        self.key = Dense(hidden_size, hidden_size, compute_dtype)
+        self.value = Dense(hidden_size, hidden_size, compute_dtype)
+        self.output = Dense(hidden_size, hidden_size, compute_dtype)
+        self.scores = Matmul(compute_dtype, transpose_b=True, batched=True)
+        self.context = Matmul(compute_dtype, transpose_b=False, batched=True)
+        self.softmax = Softmax()
+        self.dropout = Dropout(dropout)
+        self.transpose = ops.Transpose()
+
+    def split_heads(self, x: ms.Tensor, batch: int) -> ms.Tensor:
+        """[batch * sequence, heads * size] -> [batch, heads, sequence, size]."""
+        shape = (batch, x.shape[0] // batch, x.shape[1] // self.head_size, self.head_size)
+        return self.transpose(ops.reshape(x, shape), (0, 2, 1, 3))
+
+    def construct(self, x: ms.Tensor, bias: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
+        """Return the attention output, [batch * sequence, hidden]."""
+        batch = bias.shape[0]
+        query = self.split_heads(self.query(x) * self.scale, batch)
+        key = self.split_heads(self.key(x), batch)
+        value = self.split_heads(self.value(x), batch)
+        probabilities = self.dropout(self.softmax(self.scores(query, key) + bias), keep)
+        context = self.transpose(self.context(probabilities, value), (0, 2, 1, 3))
+        return self.output(ops.reshape(context, (x.shape[0], -1)))
+
+
+def padding_bias(input_mask: ms.Tensor) -> ms.Tensor:
+    """input_mask int32 [batch, sequence] (1 = token) -> score bias [batch, 1, 1, sequence]."""
+    batch, sequence = input_mask.shape
+    visible = ops.cast(ops.reshape(input_mask, (batch, 1, 1, sequence)), ms.float32)
+    return (1.0 - visible) * _MASKED_SCORE

@@ -1,0 +1,1 @@
+"""Tasks: what the loss is and what is measured."""
