@@ -1,0 +1,1 @@
+"""BERT's WordPiece tokenizer and the training of its vocabulary."""
