@@ -1,0 +1,243 @@
+"""Rules across keys. Each is a small function that yields the problems it finds.
+
+`CONSISTENCY` holds for every run; `INPUTS` says what a run mode needs, which a dry run may lack;
+`DEVICE` needs to know the device.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mindmlm.config.problems import Problem
+from mindmlm.config.schema import RunConfig
+
+Check = Callable[[RunConfig], Iterator[Problem]]
+DeviceCheck = Callable[[RunConfig, str], Iterator[Problem]]
+
+
+def heads_divide_hidden(config: RunConfig) -> Iterator[Problem]:
+    """Every attention head has hidden_size / num_attention_heads columns."""
+    model = config.model.settings
+    if model.hidden_size % model.num_attention_heads:
+        yield Problem(
+            "model.model_config.num_attention_heads",
+            f"{model.num_attention_heads} heads do not divide hidden_size {model.hidden_size}; "
+            "choose a divisor",
+        )
+
+
+def rows_fit_positions(config: RunConfig) -> Iterator[Problem]:
+    """The model has no embedding for a position it was not built for."""
+    rows, positions = (
+        config.train_dataset.max_seq_length,
+        config.model.settings.max_position_embeddings,
+    )
+    if rows > positions:
+        yield Problem(
+            "train_dataset.max_seq_length",
+            f"rows of {rows} tokens are longer than "
+            f"model.model_config.max_position_embeddings, {positions}",
+        )
+
+
+def predictions_fit_rows(config: RunConfig) -> Iterator[Problem]:
+    """[CLS] and [SEP] are never predicted."""
+    data = config.train_dataset
+    room = data.max_seq_length - 2
+    given = data.max_predictions_per_seq
+    wanted = given or math.ceil(data.masking.masked_lm_prob * data.max_seq_length)
+    if wanted > room:
+        path = "max_predictions_per_seq" if given else "masking.masked_lm_prob"
+        yield Problem(
+            f"train_dataset.{path}",
+            f"{wanted} predictions do not fit a row of max_seq_length {data.max_seq_length}: at "
+            f"most {room} (two tokens are [CLS] and [SEP])",
+        )
+
+
+def mask_probabilities(config: RunConfig) -> Iterator[Problem]:
+    """[MASK], random and unchanged share the predicted tokens."""
+    masking = config.train_dataset.masking
+    if masking.mask_prob + masking.random_prob > 1 + 1e-9:
+        yield Problem(
+            "train_dataset.masking.random_prob",
+            f"mask_prob {masking.mask_prob} + random_prob {masking.random_prob} is more than 1",
+        )
+
+
+def one_warmup(config: RunConfig) -> Iterator[Problem]:
+    """A warm-up is given in steps or as a ratio."""
+    schedule = config.lr_schedule
+    if schedule.warmup_steps and schedule.warmup_ratio:
+        yield Problem(
+            "lr_schedule.warmup_steps",
+            f"warmup_steps {schedule.warmup_steps} and warmup_ratio {schedule.warmup_ratio} are "
+            "both given; set one of them (warmup_steps to 0 or warmup_ratio to null)",
+        )
+
+
+def warmup_fits_schedule(config: RunConfig) -> Iterator[Problem]:
+    """The curve must reach its top before it ends."""
+    schedule = config.lr_schedule
+    if schedule.total_steps and schedule.warmup_steps >= schedule.total_steps:
+        yield Problem(
+            "lr_schedule.warmup_steps",
+            f"{schedule.warmup_steps} is not less than total_steps {schedule.total_steps}",
+        )
+
+
+def rate_falls(config: RunConfig) -> Iterator[Problem]:
+    """The schedules decay towards lr_end."""
+    schedule = config.lr_schedule
+    if schedule.lr_end > schedule.learning_rate:
+        yield Problem(
+            "lr_schedule.lr_end",
+            f"{schedule.lr_end} is above learning_rate {schedule.learning_rate}; "
+            "the rate falls from one to the other",
+        )
+
+
+def float16_needs_loss_scale(config: RunConfig) -> Iterator[Problem]:
+    """Gradients below 6e-8 become zero in float16."""
+    if config.model.settings.compute_dtype == "float16" and not config.runner_wrapper.scale_sense:
+        yield Problem(
+            "runner_wrapper.scale_sense",
+            "compute_dtype float16 needs loss scaling (small gradients become zero); remove the "
+            "null, or use float32",
+        )
+
+
+def one_process(config: RunConfig) -> Iterator[Problem]:
+    """Several devices need the parallel engine."""
+    if config.use_parallel:
+        yield Problem(
+            "use_parallel",
+            "True needs the parallel engine, which this version does not have; use False",
+        )
+
+
+def vocabulary_fits_embedding(config: RunConfig) -> Iterator[Problem]:
+    """The embedding has a row for every token."""
+    rows, tokenizer = config.model.settings.vocab_size, config.processor.tokenizer
+    if rows is None:
+        return
+    if tokenizer.vocab_file:
+        entries = _count_lines(Path(tokenizer.vocab_file))
+        source = tokenizer.vocab_file
+    else:
+        entries = tokenizer.train_vocab_size
+        source = "processor.tokenizer.train_vocab_size"
+    if entries > rows:
+        yield Problem(
+            "model.model_config.vocab_size",
+            f"{rows} is less than the {entries} entries of the vocabulary ({source}); use null "
+            "for the tokenizer's size, or a larger number",
+        )
+
+
+def paths_exist(config: RunConfig) -> Iterator[Problem]:
+    """A file that is named must be there."""
+    named = {
+        "processor.tokenizer.vocab_file": config.processor.tokenizer.vocab_file,
+        "train_dataset.data_loader.dataset_dir": config.train_dataset.data_loader.dataset_dir,
+        "eval_dataset.data_loader.dataset_dir": config.eval_dataset.data_loader.dataset_dir,
+    }
+    for path, name in named.items():
+        if name and not Path(name).exists():
+            yield Problem(path, f"{name}: no such file or folder")
+    vocab = config.processor.tokenizer.vocab_file
+    if vocab and Path(vocab).is_dir():
+        yield Problem("processor.tokenizer.vocab_file", f"{vocab} is a folder; name the vocab.txt")
+
+
+def text_is_given(config: RunConfig) -> Iterator[Problem]:
+    """Training and evaluation read text."""
+    train = config.train_dataset.data_loader.dataset_dir
+    evaluation = config.eval_dataset.data_loader.dataset_dir
+    if config.run_mode in ("train", "finetune") and not train:
+        yield Problem(
+            "train_dataset.data_loader.dataset_dir",
+            f"run_mode {config.run_mode} needs a text; add --dataset_dir FILE_OR_FOLDER",
+        )
+    if config.run_mode == "eval" and not (train or evaluation):
+        yield Problem(
+            "eval_dataset.data_loader.dataset_dir",
+            "run_mode eval needs a text; add --dataset_dir FILE_OR_FOLDER",
+        )
+
+
+def checkpoint_is_given(config: RunConfig) -> Iterator[Problem]:
+    """Everything but training starts from weights that exist."""
+    if config.run_mode != "train" and not config.load_checkpoint:
+        yield Problem(
+            "load_checkpoint",
+            f"run_mode {config.run_mode} needs a checkpoint; add --load_checkpoint PATH "
+            "(or latest, for the newest in output_dir)",
+        )
+
+
+def prediction_is_given(config: RunConfig) -> Iterator[Problem]:
+    """There must be something to fill in."""
+    if config.run_mode == "predict" and not config.predict_data:
+        yield Problem(
+            "predict_data",
+            'run_mode predict needs a text; add --predict_data "a text with a [MASK] in it"',
+        )
+
+
+def no_sinking_on_cpu(config: RunConfig, device_target: str) -> Iterator[Problem]:
+    """Data sinking is a feature of Ascend graphs."""
+    if config.runner_config.sink_mode and device_target == "CPU":
+        yield Problem(
+            "runner_config.sink_mode",
+            "True is refused on a CPU: data sinking is a feature of Ascend graphs; use False",
+        )
+
+
+def dtype_runs_on_device(config: RunConfig, device_target: str) -> Iterator[Problem]:
+    """MindSpore's CPU back-end has no bfloat16 matrix product."""
+    if config.model.settings.compute_dtype == "bfloat16" and device_target == "CPU":
+        yield Problem(
+            "model.model_config.compute_dtype",
+            "bfloat16 is refused on a CPU: MindSpore has no bfloat16 MatMul there; use float32",
+        )
+
+
+CONSISTENCY: tuple[Check, ...] = (
+    heads_divide_hidden,
+    rows_fit_positions,
+    predictions_fit_rows,
+    mask_probabilities,
+    one_warmup,
+    warmup_fits_schedule,
+    rate_falls,
+    float16_needs_loss_scale,
+    one_process,
+    vocabulary_fits_embedding,
+    paths_exist,
+)
+INPUTS: tuple[Check, ...] = (text_is_given, checkpoint_is_given, prediction_is_given)
+DEVICE: tuple[DeviceCheck, ...] = (no_sinking_on_cpu, dtype_runs_on_device)
+
+
+def check_consistency(config: RunConfig) -> list[Problem]:
+    """Return what contradicts itself, whatever the device and the inputs."""
+    return [problem for check in CONSISTENCY for problem in check(config)]
+
+
+def check_inputs(config: RunConfig) -> list[Problem]:
+    """Return the inputs that the run mode needs and that are not given."""
+    return [problem for check in INPUTS for problem in check(config)]
+
+
+def check_device(config: RunConfig, device_target: str) -> list[Problem]:
+    """Return what `device_target` ("CPU" or "Ascend") cannot run."""
+    return [problem for check in DEVICE for problem in check(config, device_target)]
+
+
+def _count_lines(path: Path) -> int:
+    """Return the number of lines that hold something; 0 when there is no such file."""
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        return sum(1 for line in file if line.strip())

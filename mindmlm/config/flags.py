@@ -1,0 +1,112 @@
+"""The named command-line flags: which key each sets, and how to explain it.
+
+One table serves the parser, the help text, the loader and the reference.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NamedFlag:
+    """A flag `--name VALUE` that stands for a key.
+
+    `eval_key` replaces `key` when `run_mode` is eval.
+    """
+
+    name: str
+    group: str
+    key: str
+    help: str
+    example: str
+    eval_key: str | None = None
+
+    def target(self, run_mode: str) -> str:
+        """Return the dotted key that the flag sets in `run_mode`."""
+        return self.eval_key if run_mode == "eval" and self.eval_key else self.key
+
+
+FLAGS: tuple[NamedFlag, ...] = (
+    NamedFlag("run_mode", "what to do", "run_mode", "train, finetune, eval or predict", "train"),
+    NamedFlag(
+        "load_checkpoint",
+        "what to do",
+        "load_checkpoint",
+        "the checkpoint to start from: an output folder, one step in it, or latest",
+        "latest",
+    ),
+    NamedFlag(
+        "output_dir",
+        "what to do",
+        "output_dir",
+        "folder for everything that is written",
+        "./output",
+    ),
+    NamedFlag(
+        "dataset_dir",
+        "data",
+        "train_dataset.data_loader.dataset_dir",
+        "text file or folder (with --run_mode eval: the text to judge on)",
+        "news.txt",
+        eval_key="eval_dataset.data_loader.dataset_dir",
+    ),
+    NamedFlag(
+        "eval_dataset_dir",
+        "data",
+        "eval_dataset.data_loader.dataset_dir",
+        "text for evaluation; without it, 5% of the documents are held out",
+        "held-out.txt",
+    ),
+    NamedFlag(
+        "predict_data",
+        "data",
+        "predict_data",
+        "with --run_mode predict: a text with [MASK] in it, or a text file (one text a line)",
+        '"今天天气很[MASK]"',
+    ),
+    NamedFlag(
+        "vocab_file",
+        "data",
+        "processor.tokenizer.vocab_file",
+        "a vocab.txt, used unchanged; without it one is trained",
+        "vocab.txt",
+    ),
+    NamedFlag(
+        "num_samples",
+        "data",
+        "train_dataset.data_loader.num_samples",
+        "read only so many lines or documents",
+        "1000",
+        eval_key="eval_dataset.data_loader.num_samples",
+    ),
+    NamedFlag("epochs", "length", "runner_config.epochs", "passes over the text", "3"),
+    NamedFlag("max_steps", "length", "runner_config.max_steps", "updates; overrides epochs", "200"),
+    NamedFlag(
+        "batch_size",
+        "length",
+        "runner_config.batch_size",
+        "samples of one rank and micro-batch",
+        "16",
+    ),
+    NamedFlag(
+        "save_checkpoint_steps",
+        "length",
+        "callbacks.CheckpointMonitor.save_checkpoint_steps",
+        "steps between two checkpoints",
+        "50",
+    ),
+    NamedFlag("seed", "length", "seed", "seed of everything random", "42"),
+    NamedFlag("device_target", "device", "context.device_target", "auto, CPU or Ascend", "auto"),
+    NamedFlag("device_id", "device", "context.device_id", "number of the card", "0"),
+    NamedFlag("mode", "device", "context.mode", "0 graph (fast), 1 PyNative (for debugging)", "0"),
+    NamedFlag(
+        "use_parallel", "device", "use_parallel", "several devices (not yet: False only)", "False"
+    ),
+    NamedFlag(
+        "sink_mode", "device", "runner_config.sink_mode", "data sinking, Ascend only", "False"
+    ),
+    NamedFlag(
+        "profile", "device", "profile", "write profile.json: seconds per phase of a step", "True"
+    ),
+)
+
+FLAGS_BY_NAME = {flag.name: flag for flag in FLAGS}

@@ -1,0 +1,40 @@
+"""The typed schema of a run: one frozen model per section.
+
+Section and key names are those of MindFormers r0.3 where it has them. Two Python names differ from
+the YAML's because pydantic reserves one and the others are class names: `model.model_config` is
+`config.model.settings`, and `callbacks.CheckpointMonitor` is `config.callbacks.checkpoint_monitor`.
+"""
+
+from mindmlm.config.schema.callbacks import CallbacksConfig
+from mindmlm.config.schema.context import ContextConfig
+from mindmlm.config.schema.data import (
+    EvalDatasetConfig,
+    MaskingConfig,
+    TrainDataLoaderConfig,
+    TrainDatasetConfig,
+)
+from mindmlm.config.schema.model import BertModelConfig, ModelConfig, TrainerConfig
+from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
+from mindmlm.config.schema.processor import ProcessorConfig, TokenizerConfig
+from mindmlm.config.schema.run import RunConfig
+from mindmlm.config.schema.runner import LossScaleConfig, RunnerConfig, RunnerWrapperConfig
+
+__all__ = [
+    "BertModelConfig",
+    "CallbacksConfig",
+    "ContextConfig",
+    "EvalDatasetConfig",
+    "LearningRateConfig",
+    "LossScaleConfig",
+    "MaskingConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "ProcessorConfig",
+    "RunConfig",
+    "RunnerConfig",
+    "RunnerWrapperConfig",
+    "TokenizerConfig",
+    "TrainDataLoaderConfig",
+    "TrainDatasetConfig",
+    "TrainerConfig",
+]

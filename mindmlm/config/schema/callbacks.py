@@ -1,0 +1,52 @@
+"""Section `callbacks`: what happens at intervals. The keys are MindFormers' class names."""
+
+from pydantic import Field
+
+from mindmlm.config.schema.base import Section
+from mindmlm.config.schema.types import PositiveInteger, StepInterval
+
+
+class LossMonitorConfig(Section):
+    """Progress lines."""
+
+    per_print_times: PositiveInteger = Field(
+        default=10, description="Steps between two log lines. The progress bar moves at every step."
+    )
+
+
+class CheckpointMonitorConfig(Section):
+    """Checkpoints."""
+
+    save_checkpoint_steps: StepInterval = Field(
+        default=100, description="Steps between two checkpoints. null or 0 = only at the end."
+    )
+    keep_checkpoint_max: PositiveInteger = Field(
+        default=5, description="How many checkpoints are kept; the oldest go first."
+    )
+
+
+class EvalMonitorConfig(Section):
+    """Evaluation during training."""
+
+    eval_steps: StepInterval = Field(
+        default=100,
+        description="Steps between two evaluations. null or 0 = only at the start and the end.",
+    )
+
+
+class CallbacksConfig(Section):
+    """One entry per callback."""
+
+    loss_monitor: LossMonitorConfig = Field(
+        default_factory=LossMonitorConfig, alias="MFLossMonitor", description="Progress lines."
+    )
+    checkpoint_monitor: CheckpointMonitorConfig = Field(
+        default_factory=CheckpointMonitorConfig,
+        alias="CheckpointMonitor",
+        description="Checkpoints.",
+    )
+    eval_monitor: EvalMonitorConfig = Field(
+        default_factory=EvalMonitorConfig,
+        alias="EvalMonitor",
+        description="Evaluation during training.",
+    )

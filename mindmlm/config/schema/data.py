@@ -1,0 +1,128 @@
+"""Sections `train_dataset` and `eval_dataset`: which text, cut how, masked how."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+from pydantic import Field
+
+from mindmlm.config.schema.base import Section
+from mindmlm.config.schema.types import (
+    Boolean,
+    Integer,
+    OpenFraction,
+    PositiveInteger,
+    Probability,
+    Seed,
+)
+
+
+class TrainDataLoaderConfig(Section):
+    """Where the training text lies and how it is read."""
+
+    type: Literal["TextDataLoader"] = Field(
+        default="TextDataLoader",
+        description="Kind of source. TextDataLoader reads UTF-8 text files.",
+    )
+    dataset_dir: str = Field(
+        default="",
+        description="A text file, or a folder whose file names begin with train, with valid, dev "
+        "or eval, or with test.",
+    )
+    shuffle: Boolean = Field(
+        default=True,
+        description="A new order in every epoch, a function of the seed and the epoch.",
+    )
+    num_samples: PositiveInteger | None = Field(
+        default=None, description="Read only this many lines or documents. null = all."
+    )
+    text_format: Literal["line", "document"] = Field(
+        default="line",
+        description="`line`: every line is a document; `document`: blank lines lie between them.",
+    )
+    on_error: Literal["raise", "skip"] = Field(
+        default="raise",
+        description="Malformed UTF-8 or an over-long line: stop with file and line, or skip it "
+        "and count it in the report.",
+    )
+    max_line_bytes: PositiveInteger = Field(
+        default=1048576, description="A line of more bytes than this is over-long."
+    )
+
+
+class EvalDataLoaderConfig(Section):
+    """Where the evaluation text lies; it is read with the settings of the training text."""
+
+    dataset_dir: str = Field(
+        default="",
+        description="A text file or a folder. Empty = the folder's own valid, dev or eval files, "
+        "else documents held out from the training text.",
+    )
+    num_samples: PositiveInteger | None = Field(
+        default=None, description="Read only this many lines or documents. null = all."
+    )
+
+
+class MaskingConfig(Section):
+    """The masked-language-model objective of BERT (Devlin et al., 2019), section 3.1."""
+
+    strategy: Literal["token", "whole_word"] = Field(
+        default="whole_word",
+        description="`token` draws pieces; `whole_word` draws words and hides all their pieces "
+        "(## groups; Chinese words from `processor.segmenter`).",
+    )
+    masked_lm_prob: Annotated[float, Gt(0), Le(1)] = Field(
+        default=0.15, description="Part of the tokens of a row that is predicted."
+    )
+    mask_prob: Probability = Field(
+        default=0.8, description="Of the predicted tokens, the part replaced by [MASK]."
+    )
+    random_prob: Probability = Field(
+        default=0.1, description="... by a random token. What remains stays as it was."
+    )
+
+
+class TrainDatasetConfig(Section):
+    """From text to batches."""
+
+    data_loader: TrainDataLoaderConfig = Field(
+        default_factory=TrainDataLoaderConfig, description="The training text."
+    )
+    max_seq_length: Annotated[Integer, Ge(3)] = Field(
+        default=128, description="Tokens of one row, [CLS] and [SEP] included."
+    )
+    sample_mode: Literal["line", "packed"] = Field(
+        default="line",
+        description="`line`: one document a row, a longer one is split; `packed`: documents are "
+        "joined with [SEP] and cut into full rows.",
+    )
+    max_predictions_per_seq: PositiveInteger | None = Field(
+        default=None,
+        description="Predicted positions of a row (the shape of the head's input). "
+        "null = `masked_lm_prob` times `max_seq_length`, rounded up.",
+    )
+    masking: MaskingConfig = Field(
+        default_factory=MaskingConfig, description="Which tokens are hidden."
+    )
+    num_parallel_workers: PositiveInteger = Field(
+        default=2, description="Threads that make batches. Any number gives the same batches."
+    )
+    prefetch_size: PositiveInteger = Field(default=4, description="Batches made ahead of time.")
+    seed: Seed | None = Field(
+        default=None, description="Seed of order and masks. null = the top-level `seed`."
+    )
+
+
+class EvalDatasetConfig(Section):
+    """The text on which the model is judged."""
+
+    data_loader: EvalDataLoaderConfig = Field(
+        default_factory=EvalDataLoaderConfig, description="The evaluation text."
+    )
+    holdout_fraction: OpenFraction = Field(
+        default=0.05,
+        description="Part of the documents held out, chosen by a hash of their text, when there "
+        "is no evaluation text.",
+    )
+    batch_size: PositiveInteger | None = Field(
+        default=None, description="Rows of an evaluation batch. null = `runner_config.batch_size`."
+    )

@@ -1,0 +1,43 @@
+"""Section `processor`: from characters to token ids and words."""
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from pydantic import Field
+
+from mindmlm.config.schema.base import Section
+from mindmlm.config.schema.types import Boolean, Integer
+
+
+class TokenizerConfig(Section):
+    """The WordPiece tokenizer."""
+
+    type: Literal["BertTokenizer"] = Field(
+        default="BertTokenizer", description="Kind of tokenizer."
+    )
+    vocab_file: str = Field(
+        default="",
+        description="A `vocab.txt`, used unchanged. Empty = a vocabulary is trained on the "
+        "training text and written to `output_dir/vocab.txt`.",
+    )
+    do_lower_case: Boolean = Field(
+        default=True,
+        description="Lower-case the text and strip accents, as the uncased BERT models do.",
+    )
+    train_vocab_size: Annotated[Integer, Ge(6)] = Field(
+        default=8000,
+        description="Entries of a vocabulary that is trained (at most, special ones included).",
+    )
+
+
+class ProcessorConfig(Section):
+    """Tokenizer and word segmenter."""
+
+    tokenizer: TokenizerConfig = Field(
+        default_factory=TokenizerConfig, description="The tokenizer."
+    )
+    segmenter: Literal["jieba", "none"] = Field(
+        default="jieba",
+        description="How whole-word masking finds Chinese words; `none` = every character is a "
+        "word. ## groups are always kept together.",
+    )

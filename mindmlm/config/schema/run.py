@@ -1,0 +1,79 @@
+"""The whole configuration of a run."""
+
+from typing import Annotated, Literal
+
+from annotated_types import MinLen
+from pydantic import Field
+
+from mindmlm.config.schema.base import Section
+from mindmlm.config.schema.callbacks import CallbacksConfig
+from mindmlm.config.schema.context import ContextConfig
+from mindmlm.config.schema.data import EvalDatasetConfig, TrainDatasetConfig
+from mindmlm.config.schema.model import ModelConfig, TrainerConfig
+from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
+from mindmlm.config.schema.processor import ProcessorConfig
+from mindmlm.config.schema.runner import RunnerConfig, RunnerWrapperConfig
+from mindmlm.config.schema.types import Boolean, Seed
+
+
+class RunConfig(Section):
+    """Every key of a run with its value; the only source of settings after loading."""
+
+    run_mode: Literal["train", "finetune", "eval", "predict"] = Field(
+        default="train",
+        description="`train` from random weights or resumed from a checkpoint; `finetune` from a "
+        "checkpoint's weights only; `eval`; `predict`.",
+    )
+    seed: Seed = Field(default=42, description="Seed of weights, order, masks and dropout.")
+    output_dir: Annotated[str, MinLen(1)] = Field(
+        default="./output",
+        description="Folder for checkpoints, metrics, logs and the resolved config.",
+    )
+    load_checkpoint: str = Field(
+        default="",
+        description="A checkpoint: an output folder, its `checkpoint` folder, one step in it, or "
+        "`latest` (of `output_dir`). With `train` the run resumes where it stood.",
+    )
+    use_parallel: Boolean = Field(
+        default=False, description="Run on several devices. True is refused: one process for now."
+    )
+    profile: Boolean = Field(
+        default=False,
+        description="Write `output_dir/profile.json`: seconds spent per phase of a step.",
+    )
+    predict_data: str | list[str] | None = Field(
+        default=None,
+        description="For `predict`: a text with [MASK] in it, a list of texts, or a text file "
+        "(one text a line).",
+    )
+    context: ContextConfig = Field(
+        default_factory=ContextConfig, description="Device and execution mode."
+    )
+    runner_config: RunnerConfig = Field(
+        default_factory=RunnerConfig, description="Length of the run and size of a batch."
+    )
+    runner_wrapper: RunnerWrapperConfig = Field(
+        default_factory=RunnerWrapperConfig, description="Clipping and loss scaling."
+    )
+    optimizer: OptimizerConfig = Field(
+        default_factory=OptimizerConfig, description="The update rule."
+    )
+    lr_schedule: LearningRateConfig = Field(
+        default_factory=LearningRateConfig, description="Learning rate over the steps."
+    )
+    train_dataset: TrainDatasetConfig = Field(
+        default_factory=TrainDatasetConfig, description="Training text, rows and masks."
+    )
+    eval_dataset: EvalDatasetConfig = Field(
+        default_factory=EvalDatasetConfig, description="Evaluation text."
+    )
+    callbacks: CallbacksConfig = Field(
+        default_factory=CallbacksConfig, description="What happens at intervals."
+    )
+    processor: ProcessorConfig = Field(
+        default_factory=ProcessorConfig, description="Tokenizer and word segmenter."
+    )
+    model: ModelConfig = Field(default_factory=ModelConfig, description="The network.")
+    trainer: TrainerConfig = Field(
+        default_factory=TrainerConfig, description="What is trained, and its name."
+    )
