@@ -1,0 +1,20 @@
+"""Checkpoints: written atomically, verified before use, independent of the training framework."""
+
+from mindmlm.checkpoint.locate import Resolved, find_in_folder, resolve_checkpoint
+from mindmlm.checkpoint.reader import Checkpoint, read_checkpoint
+from mindmlm.checkpoint.shards import Placement, Shard, write_shard
+from mindmlm.checkpoint.writer import begin_checkpoint, commit_checkpoint, save_checkpoint
+
+__all__ = [
+    "Checkpoint",
+    "Placement",
+    "Resolved",
+    "Shard",
+    "begin_checkpoint",
+    "commit_checkpoint",
+    "find_in_folder",
+    "read_checkpoint",
+    "resolve_checkpoint",
+    "save_checkpoint",
+    "write_shard",
+]

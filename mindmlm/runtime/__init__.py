@@ -1,0 +1,1 @@
+"""The process: device, logs, files on disk."""
