@@ -19,3 +19,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder of real data beside the project is not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def graph_mode() -> None:
+    """MindSpore on the CPU in graph mode, as a run sets it up."""
+    from mindmlm.runtime.context import initialise
+
+    initialise("CPU", device_id=0, mode=0)

@@ -9,17 +9,17 @@ Cells that keep a value for their own gradient return it beside the result; call
 import mindspore as ms
 from mindspore import nn, ops
 
-# atanh(erf(x / sqrt 2)) / x as a polynomial in x**2, fitted for the smallest largest error of
+# log(Phi(x) / (1 - Phi(x))) / x as a polynomial in x**2, fitted for the smallest largest error of
 # x * Phi(x) (Lawson's iteration on 0 < x <= 6.5). In float32 the error of GELU is below 6e-7.
-_GELU_C0 = 0.7978842161154072
-_GELU_C1 = 0.03633428351439773
-_GELU_C2 = -3.312999367687808e-05
-_GELU_C3 = -5.524015852168325e-05
-_GELU_C4 = 3.9691094671495254e-06
-_GELU_C5 = -1.3344640986471332e-07
-_GELU_C6 = 1.8056164289508246e-09
+_GELU_C0 = 1.5957684322308144
+_GELU_C1 = 0.07266856702879548
+_GELU_C2 = -6.625998735375615e-05
+_GELU_C3 = -1.1048031704336651e-04
+_GELU_C4 = 7.938218934299051e-06
+_GELU_C5 = -2.6689281973774266e-07
+_GELU_C6 = 3.611232857901649e-09
 _INVERSE_SQRT_TWO_PI = 0.3989422804014327
-_SQRT_TWO_OVER_PI = 0.7978845608028654
+_SQRT_EIGHT_OVER_PI = 1.5957691216057308
 _TANH_CUBIC = 0.044715
 
 
@@ -48,21 +48,21 @@ class AddBias(nn.Cell):
 class Gelu(nn.Cell):
     """Exact GELU, x * Phi(x) (Hendrycks & Gimpel 2016, eq. 1), within 1e-6 of the definition.
 
-    Phi(x) = (1 + erf(x / sqrt 2)) / 2 is taken as (1 + tanh(x * P(x**2))) / 2, because tanh is about
-    twenty times as fast as erf on a CPU.
+    Phi(x) is taken as sigmoid(x * P(x**2)): MindSpore's sigmoid is about ten times as fast as its
+    erf on a CPU, and unlike its tanh (off by 1e-4) exact to 1e-6.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.exp = ops.Exp()
-        self.tanh = ops.Tanh()
+        self.sigmoid = ops.Sigmoid()
 
     def construct(self, x: ms.Tensor) -> tuple:
         """Return (GELU(x), Phi(x)), both of x's shape."""
         square = x * x
         polynomial = ((_GELU_C6 * square + _GELU_C5) * square + _GELU_C4) * square + _GELU_C3
         polynomial = ((polynomial * square + _GELU_C2) * square + _GELU_C1) * square + _GELU_C0
-        cdf = self.tanh(polynomial * x) * 0.5 + 0.5
+        cdf = self.sigmoid(polynomial * x)
         return x * cdf, cdf
 
     def bprop(self, x: ms.Tensor, out: tuple, dout: tuple) -> tuple:
@@ -72,22 +72,26 @@ class Gelu(nn.Cell):
 
 
 class GeluTanh(nn.Cell):
-    """The tanh form of GELU: x (1 + tanh(sqrt(2/pi) (x + 0.044715 x**3))) / 2 (same paper, eq. 2)."""
+    """The tanh form of GELU: x (1 + tanh(sqrt(2/pi) (x + 0.044715 x**3))) / 2 (same paper, eq. 2).
+
+    Written with (1 + tanh(u)) / 2 = sigmoid(2 u).
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.tanh = ops.Tanh()
+        self.sigmoid = ops.Sigmoid()
 
     def construct(self, x: ms.Tensor) -> tuple:
-        """Return (GELU(x), the tanh), both of x's shape."""
-        inner = self.tanh((x * x * (_SQRT_TWO_OVER_PI * _TANH_CUBIC) + _SQRT_TWO_OVER_PI) * x)
-        return (inner * 0.5 + 0.5) * x, inner
+        """Return (GELU(x), the sigmoid), both of x's shape."""
+        polynomial = x * x * (_SQRT_EIGHT_OVER_PI * _TANH_CUBIC) + _SQRT_EIGHT_OVER_PI
+        gate = self.sigmoid(polynomial * x)
+        return x * gate, gate
 
     def bprop(self, x: ms.Tensor, out: tuple, dout: tuple) -> tuple:
-        """Product rule on x / 2 and 1 + tanh(u(x))."""
-        inner = out[1]
-        slope = x * x * (3.0 * _SQRT_TWO_OVER_PI * _TANH_CUBIC) + _SQRT_TWO_OVER_PI
-        return (dout[0] * (inner * 0.5 + 0.5 + (1.0 - inner * inner) * slope * x * 0.5),)
+        """d / dx x s(v(x)) = s + x s (1 - s) v'(x)."""
+        gate = out[1]
+        slope = x * x * (3.0 * _SQRT_EIGHT_OVER_PI * _TANH_CUBIC) + _SQRT_EIGHT_OVER_PI
+        return (dout[0] * gate * (1.0 + x * (1.0 - gate) * slope),)
 
 
 class Normalize(nn.Cell):

@@ -1,10 +1,10 @@
 """Where BERT drops values, in the order its `construct` takes the masks."""
 
-from mindmlm.config.schema.model import BertConfig
+from mindmlm.config.schema.model import BertModelConfig
 from mindmlm.models.dropout import DropoutSite
 
 
-def dropout_sites(config: BertConfig, sequence: int) -> list[DropoutSite]:
+def dropout_sites(config: BertModelConfig, sequence: int) -> list[DropoutSite]:
     """Sites of an encoder over `sequence` positions: embeddings, then three a layer.
 
     A site with probability 0 has shape (0,): its mask is never looked at.

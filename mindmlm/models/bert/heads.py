@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import nn, ops
 
-from mindmlm.config.schema.model import BertConfig
+from mindmlm.config.schema.model import BertModelConfig
 from mindmlm.models.bert.model import BertModel
 from mindmlm.models.functional import AddBias
 from mindmlm.models.layers import Activation, Dense, LayerNorm, Matmul, parameter
@@ -12,7 +12,7 @@ from mindmlm.models.layers import Activation, Dense, LayerNorm, Matmul, paramete
 class MaskedLMHead(nn.Cell):
     """Dense, activation, normalisation and the tied decoder (google-research/bert `get_masked_lm_output`)."""
 
-    def __init__(self, config: BertConfig, vocab_size: int) -> None:
+    def __init__(self, config: BertModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.dense = Dense(config.hidden_size, config.hidden_size, config.compute_dtype)
         self.activation = Activation(config.hidden_act)
@@ -34,7 +34,7 @@ class BertForMaskedLM(nn.Cell):
     part in this loss.
     """
 
-    def __init__(self, config: BertConfig, vocab_size: int) -> None:
+    def __init__(self, config: BertModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.bert = BertModel(config, vocab_size)
         self.head = MaskedLMHead(config, vocab_size)

@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import nn, ops
 
-from mindmlm.config.schema.model import BertConfig
+from mindmlm.config.schema.model import BertModelConfig
 from mindmlm.models.layers import (
     Activation,
     Dense,
@@ -20,7 +20,7 @@ DROPOUT_SITES_PER_LAYER = 3
 class BertEmbeddings(nn.Cell):
     """Token + position + segment embedding, normalised, with dropout."""
 
-    def __init__(self, config: BertConfig, vocab_size: int) -> None:
+    def __init__(self, config: BertModelConfig, vocab_size: int) -> None:
         super().__init__()
         hidden = config.hidden_size
         self.word = parameter((vocab_size, hidden), "word")
@@ -44,7 +44,7 @@ class BertEmbeddings(nn.Cell):
 class BertLayer(nn.Cell):
     """Attention and feed-forward, each with a residual and a normalisation."""
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: BertModelConfig) -> None:
         super().__init__()
         hidden, dtype = config.hidden_size, config.compute_dtype
         self.post_norm = config.post_layernorm_residual
@@ -88,10 +88,11 @@ class BertModel(nn.Cell):
         vocab_size: rows of the word embedding.
     """
 
-    def __init__(self, config: BertConfig, vocab_size: int) -> None:
+    def __init__(self, config: BertModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.embeddings = BertEmbeddings(config, vocab_size)
         self.layers = nn.CellList([BertLayer(config) for _ in range(config.num_hidden_layers)])
+        self.no_keeps = (None,) * (1 + DROPOUT_SITES_PER_LAYER * config.num_hidden_layers)
         self.pre_norm = not config.post_layernorm_residual
         if self.pre_norm:
             self.final_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
@@ -109,9 +110,11 @@ class BertModel(nn.Cell):
         """All inputs int32 [batch, sequence] -> [batch * sequence, hidden].
 
         `keeps` holds the dropout masks in the order of `dropout_sites`: the embedding's, then three
-        a layer (attention probabilities, attention output, feed-forward output). Outside training
-        they are not looked at.
+        a layer (attention probabilities, attention output, feed-forward output). Outside
+        training it may be empty.
         """
+        if not self.training:
+            keeps = self.no_keeps
         bias = padding_bias(input_mask)
         x = self.embeddings(input_ids, segment_ids, keeps[0])
         first = 1

@@ -1,0 +1,97 @@
+"""The only place that talks to MindSpore's global state: device, execution mode, memory.
+
+`mindspore` is imported inside the functions, so that reading a configuration never pays for it.
+"""
+
+import ctypes
+import logging
+import os
+import sys
+from dataclasses import dataclass
+
+from mindmlm.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+_GLIBC_TRIM_THRESHOLD, _GLIBC_TOP_PAD, _GLIBC_MMAP_MAX = -1, -2, -4
+_KEEP_FREE_BYTES = 2**31 - 1
+_GROW_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the run uses: `target` is CPU or Ascend, `reason` why, in words."""
+
+    target: str
+    reason: str
+
+
+def initialise(device_target: str, device_id: int, mode: int) -> Device:
+    """Set device and execution mode for this process.
+
+    Args:
+        device_target: auto (Ascend if a card answers, else CPU), CPU or Ascend.
+        device_id: number of the card on this machine.
+        mode: 0 graph, 1 PyNative.
+
+    Raises:
+        ConfigError: Ascend was asked for and no card answers.
+    """
+    os.environ.setdefault("GLOG_v", "3")
+    import mindspore
+
+    device = choose_device(device_target)
+    if device.target == "CPU":
+        mindspore.set_device("CPU")
+        keep_freed_memory()
+    else:
+        mindspore.set_device("Ascend", device_id)
+    mindspore.set_context(mode=mode)
+    logger.info("device: %s (%s)", device.target, device.reason)
+    return device
+
+
+def choose_device(device_target: str) -> Device:
+    """Return the device that `device_target` means on this machine; see `initialise`."""
+    if device_target == "CPU":
+        return Device("CPU", "asked for")
+    answers = ascend_answers()
+    if device_target == "Ascend":
+        if not answers:
+            raise ConfigError(
+                "context.device_target: Ascend was asked for and no Ascend card answers on this "
+                "machine (MindSpore cannot load its Ascend back-end); use auto or CPU, or install "
+                "the driver and CANN"
+            )
+        return Device("Ascend", "asked for")
+    if answers:
+        return Device("Ascend", "auto: a card answers")
+    return Device("CPU", "auto: no Ascend card answers")
+
+
+def ascend_answers() -> bool:
+    """Whether MindSpore can use an Ascend card in this process."""
+    from mindspore import hal
+
+    mindspore_logger = logging.getLogger("MindSpore")
+    level = mindspore_logger.level
+    mindspore_logger.setLevel(logging.CRITICAL)
+    try:
+        return bool(hal.is_available("Ascend"))
+    finally:
+        mindspore_logger.setLevel(level)
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed blocks for the next step instead of giving them back.
+
+    A training step frees and takes the same hundreds of megabytes again; by default each of those
+    blocks is unmapped and faulted in anew, a third of the time of an element-wise operator.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_GLIBC_MMAP_MAX, 0)
+        libc.mallopt(_GLIBC_TRIM_THRESHOLD, _KEEP_FREE_BYTES)
+        libc.mallopt(_GLIBC_TOP_PAD, _GROW_BYTES)

@@ -1,0 +1,1 @@
+"""Helpers that tests, benchmarks and users share. Nothing in the product imports them."""

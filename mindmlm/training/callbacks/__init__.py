@@ -1,0 +1,1 @@
+"""What happens around steps, one callback a file."""

@@ -1,0 +1,41 @@
+"""Evaluation at the start, at intervals and at the end."""
+
+import logging
+
+from mindmlm.training.loop import Callback, FinishedStep, Run
+from mindmlm.training.metrics import MetricsWriter
+
+logger = logging.getLogger(__name__)
+
+
+class EvaluationCallback(Callback):
+    """Evaluates every `eval_steps` steps (None = only at the start and the end)."""
+
+    def __init__(self, eval_steps: int | None, writer: MetricsWriter) -> None:
+        self.eval_steps = eval_steps
+        self.writer = writer
+
+    def on_train_begin(self, run: Run) -> None:
+        """Evaluate the weights the run starts from, so that progress has something to be seen by."""
+        if run.state.step == 0:
+            self._evaluate(run)
+
+    def on_step_end(self, run: Run, step: FinishedStep) -> None:
+        """Evaluate when the interval or the run is over; not when the user wants to stop."""
+        if step.interrupted:
+            return
+        if step.is_last or (self.eval_steps and run.state.step % self.eval_steps == 0):
+            self._evaluate(run)
+
+    def _evaluate(self, run: Run) -> None:
+        with run.phases("evaluation"):
+            result = run.evaluate()
+        self.writer.write(result.metrics(run.state.step))
+        logger.info(
+            "step %d: held-out loss %.4f, perplexity %.2f, masked accuracy %.2f%% (%d positions)",
+            run.state.step,
+            result.loss,
+            result.perplexity,
+            100.0 * result.masked_accuracy,
+            result.positions,
+        )

@@ -1,0 +1,140 @@
+"""The hand-written operators against their definitions in float64."""
+
+import math
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn, ops
+
+from mindmlm.models.functional import (
+    AddBias,
+    Gelu,
+    GeluTanh,
+    Normalize,
+    Softmax,
+    WeightedCrossEntropy,
+)
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("graph_mode")
+
+
+class First(nn.Cell):
+    """Item 0 of a Cell that keeps more for its gradient."""
+
+    def __init__(self, cell):
+        super().__init__()
+        self.cell = cell
+
+    def construct(self, *inputs):
+        return self.cell(*inputs)[0]
+
+
+class Gradients(nn.Cell):
+    """Gradients of all inputs, given the gradient of the output."""
+
+    def __init__(self, cell):
+        super().__init__()
+        self.cell = cell
+        self.gradient = ops.GradOperation(get_all=True, sens_param=True)
+
+    def construct(self, *inputs):
+        return self.gradient(self.cell)(*inputs)
+
+
+def gradients_of(cell, inputs, dout):
+    tensors = [ms.Tensor(array) for array in (*inputs, dout)]
+    return [gradient.asnumpy() for gradient in Gradients(cell)(*tensors)]
+
+
+def torch_gradients(function, inputs, dout):
+    leaves = [torch.tensor(array, dtype=torch.float64, requires_grad=True) for array in inputs]
+    function(*leaves).backward(torch.tensor(dout, dtype=torch.float64))
+    return [leaf.grad.numpy() for leaf in leaves]
+
+
+def test_gelu_is_within_1e_6_of_its_definition_everywhere():
+    x = np.concatenate([np.linspace(-12, 12, 200_001), np.linspace(-500, 500, 5001)])
+    x = x.astype(np.float32)
+    exact = np.array([0.5 * float(v) * math.erfc(-float(v) / math.sqrt(2)) for v in x])
+    ours = Gelu()(ms.Tensor(x))[0].asnumpy()
+    assert np.abs(ours - exact).max() <= 1e-6
+
+
+def test_tanh_gelu_is_within_1e_6_of_its_definition():
+    x = np.linspace(-12, 12, 200_001).astype(np.float32)
+    wide = x.astype(np.float64)
+    exact = 0.5 * wide * (1 + np.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3)))
+    assert np.abs(GeluTanh()(ms.Tensor(x))[0].asnumpy() - exact).max() <= 1e-6
+
+
+@pytest.mark.parametrize(("cell", "approximate"), [(Gelu(), "none"), (GeluTanh(), "tanh")])
+def test_gelu_gradients(cell, approximate):
+    rng = np.random.default_rng(3)
+    x = (rng.standard_normal((31, 17)) * 3).astype(np.float32)
+    dout = rng.standard_normal(x.shape).astype(np.float32)
+    function = lambda a: torch.nn.functional.gelu(a, approximate=approximate)  # noqa: E731
+    (expected,) = torch_gradients(function, [x], dout)
+    np.testing.assert_allclose(gradients_of(First(cell), [x], dout)[0], expected, atol=3e-5)
+
+
+def test_normalize_equals_layer_norm():
+    rng = np.random.default_rng(4)
+    x = (rng.standard_normal((13, 40)) * 5 + 3).astype(np.float32)
+    weight, bias = rng.standard_normal((2, 40)).astype(np.float32)
+    dout = rng.standard_normal(x.shape).astype(np.float32)
+    function = lambda a, w, b: torch.nn.functional.layer_norm(a, (40,), w, b, 1e-12)  # noqa: E731
+    cell = First(Normalize(1e-12))
+    forward = cell(*map(ms.Tensor, (x, weight, bias))).asnumpy()
+    expected = function(*(torch.tensor(v, dtype=torch.float64) for v in (x, weight, bias)))
+    np.testing.assert_allclose(forward, expected.numpy(), atol=2e-5)
+    for ours, theirs in zip(
+        gradients_of(cell, [x, weight, bias], dout),
+        torch_gradients(function, [x, weight, bias], dout),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=5e-5)
+
+
+def test_softmax_and_its_gradient():
+    rng = np.random.default_rng(5)
+    x = (rng.standard_normal((2, 3, 7, 9)) * 4).astype(np.float32)
+    dout = rng.standard_normal(x.shape).astype(np.float32)
+    function = lambda a: torch.softmax(a, -1)  # noqa: E731
+    forward = Softmax()(ms.Tensor(x)).asnumpy()
+    np.testing.assert_allclose(forward, function(torch.tensor(x)).numpy(), atol=1e-6)
+    (expected,) = torch_gradients(function, [x], dout)
+    np.testing.assert_allclose(gradients_of(Softmax(), [x], dout)[0], expected, atol=1e-5)
+
+
+def test_add_bias_and_its_gradient():
+    rng = np.random.default_rng(6)
+    x, dout = rng.standard_normal((2, 300, 12)).astype(np.float32)
+    bias = rng.standard_normal(12).astype(np.float32)
+    np.testing.assert_array_equal(AddBias()(ms.Tensor(x), ms.Tensor(bias)).asnumpy(), x + bias)
+    dx, dbias = gradients_of(AddBias(), [x, bias], dout)
+    np.testing.assert_array_equal(dx, dout)
+    np.testing.assert_allclose(dbias, dout.sum(0, dtype=np.float64), atol=1e-4)
+
+
+def test_cross_entropy_counts_only_weighted_rows():
+    rng = np.random.default_rng(8)
+    logits = (rng.standard_normal((9, 50)) * 6).astype(np.float32)
+    labels = rng.integers(0, 50, 9).astype(np.int32)
+    weights = np.array([1, 0, 1, 1, 0, 1, 1, 1, 0], np.float32)
+
+    def function(values):
+        losses = torch.nn.functional.cross_entropy(
+            values, torch.tensor(labels, dtype=torch.long), reduction="none"
+        )
+        return (losses * torch.tensor(weights, dtype=torch.float64)).sum()
+
+    cell = First(WeightedCrossEntropy())
+    loss = cell(ms.Tensor(logits), ms.Tensor(labels), ms.Tensor(weights))
+    expected = function(torch.tensor(logits, dtype=torch.float64)).item()
+    assert float(loss.asnumpy()) == pytest.approx(expected, rel=1e-6)
+    dlogits = gradients_of(cell, [logits, labels, weights], np.float32(2.0))[0]
+    (reference,) = torch_gradients(function, [logits], np.float32(2.0))
+    np.testing.assert_allclose(dlogits, reference, atol=2e-5)
+    assert not dlogits[weights == 0].any()
