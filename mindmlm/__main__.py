@@ -1,0 +1,7 @@
+"""Entry of ``python -m mindmlm``."""
+
+import sys
+
+from mindmlm.cli.main import main
+
+sys.exit(main())

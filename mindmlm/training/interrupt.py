@@ -1,0 +1,86 @@
+"""Stopping on request: Ctrl-C or SIGTERM ends a run after its step, with a checkpoint.
+
+MindSpore installs signal handlers of its own while a graph runs and turns SIGINT into SIGTERM, and
+Python runs a handler only when the main thread is back from the graph. So the signals are blocked
+in every thread and one thread waits for them.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Collection
+from types import FrameType
+from typing import Any
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Context in which the first SIGINT or SIGTERM asks for a stop and the second one forces it.
+
+    Enter it in the main thread before numpy and MindSpore are imported: a thread inherits the
+    blocked signals from the one that starts it, and numpy starts threads. An older thread still
+    catches signals. Python's handler, installed as well, then makes the request when the main
+    thread is back from the graph, and a Ctrl-C may count as the SIGTERM that MindSpore makes of it.
+
+    Child processes inherit the blocked signals too, also through exec: a pool of workers has to
+    unblock them in its initializer (``signal.pthread_sigmask``), or SIGTERM cannot end it.
+
+    Attributes:
+        signal: number of the signal that asked for the stop; None as long as none did.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._lock = threading.RLock()
+        self._closing = False
+        self._previous_mask: Collection[int] = ()
+        self._previous_handlers: dict[int, Any] = {}
+        self._thread = threading.Thread(target=self._wait, name="stop-request", daemon=True)
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a run that this ended: 130 (SIGINT), 143 (SIGTERM), or 0 without a stop."""
+        return 128 + self.signal if self.signal is not None else 0
+
+    def __enter__(self) -> "StopRequest":
+        for number in STOP_SIGNALS:
+            self._previous_handlers[number] = signal.signal(number, self._handle)
+        self._previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._closing = True
+        if self._thread.ident is not None:
+            # Directed at the thread alone; it wakes up and sees that it is to end.
+            signal.pthread_kill(self._thread.ident, signal.SIGTERM)
+            self._thread.join()
+        for number, handler in self._previous_handlers.items():
+            # None: installed by a C library, which Python cannot put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._previous_mask)
+
+    def _wait(self) -> None:
+        while True:
+            number = signal.sigwait(STOP_SIGNALS)
+            if self._closing:
+                return
+            self._request(number)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._request(number)
+
+    def _request(self, number: int) -> None:
+        with self._lock:
+            if self.signal is not None:
+                os._exit(128 + number)
+            self.signal = int(number)
+        name = signal.Signals(number).name
+        print(
+            f"\n{name}: stopping after this step and saving a checkpoint; "
+            "press again to stop at once without saving",
+            file=sys.stderr,
+            flush=True,
+        )
