@@ -143,10 +143,10 @@ def paths_exist(config: RunConfig) -> Iterator[Problem]:
         "eval_dataset.data_loader.dataset_dir": config.eval_dataset.data_loader.dataset_dir,
     }
     for path, name in named.items():
-        if name and not Path(name).exists():
+        if name and not _exists(Path(name)):
             yield Problem(path, f"{name}: no such file or folder")
     vocab = config.processor.tokenizer.vocab_file
-    if vocab and Path(vocab).is_dir():
+    if vocab and _exists(Path(vocab)) and Path(vocab).is_dir():
         yield Problem("processor.tokenizer.vocab_file", f"{vocab} is a folder; name the vocab.txt")
 
 
@@ -235,9 +235,17 @@ def check_device(config: RunConfig, device_target: str) -> list[Problem]:
     return [problem for check in DEVICE for problem in check(config, device_target)]
 
 
+def _exists(path: Path) -> bool:
+    """Return whether the path is there; False for a name that the system cannot have."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _count_lines(path: Path) -> int:
     """Return the number of lines that hold something; 0 when there is no such file."""
-    if not path.is_file():
+    if not _exists(path) or not path.is_file():
         return 0
     with path.open("rb") as file:
         return sum(1 for line in file if line.strip())

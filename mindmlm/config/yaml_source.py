@@ -180,8 +180,17 @@ class _Converter:
         if kind == "float" and (_FLOAT.match(text) or _INTEGER.match(text)):
             return float(re.sub(r"(?i)\.(inf|nan)", r"\1", text))
         if kind == "str":
-            return text
+            return self.text(node)
         raise self.error(node, f"{text[:60]!r} cannot be read as {node.tag}")
+
+    def text(self, node: yaml.ScalarNode) -> str:
+        """Join the surrogate pairs that JSON's `\\u` escapes make; refuse half a pair."""
+        try:
+            return node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise self.error(
+                node, "the text holds half a surrogate pair (\\ud800-\\udfff)"
+            ) from None
 
     def origin(self, node: yaml.Node) -> str:
         return f"{self.place}:{node.start_mark.line + 1}" if self.lines else self.place

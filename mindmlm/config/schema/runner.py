@@ -1,11 +1,12 @@
 """Sections `runner_config` and `runner_wrapper`: how long, how much at once, and how safely."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge
 from pydantic import Field
 
 from mindmlm.config.schema.base import Section
-from mindmlm.config.schema.types import Boolean, PositiveInteger, PositiveNumber
+from mindmlm.config.schema.types import Boolean, Integer, PositiveInteger, PositiveNumber
 
 
 class RunnerConfig(Section):
@@ -47,7 +48,7 @@ class LossScaleConfig(Section):
         default=65536,
         description="The scale at the first step (the scale of every step when fixed).",
     )
-    scale_factor: PositiveInteger = Field(
+    scale_factor: Annotated[Integer, Ge(2)] = Field(
         default=2, description="Dynamic only: what the scale is multiplied or divided by."
     )
     scale_window: PositiveInteger = Field(

@@ -1,0 +1,176 @@
+"""Rules across keys: each refuses what it should, with the key, and lets its neighbour pass."""
+
+import inspect
+
+import pytest
+
+from mindmlm.config import checks, load_config
+from mindmlm.errors import ConfigError
+
+MODEL = "model.model_config."
+DATA = "train_dataset."
+
+# check -> (options refused, key named, part of the message, options just inside)
+RULES = {
+    "heads_divide_hidden": (
+        [f"{MODEL}hidden_size=100", f"{MODEL}num_attention_heads=3"],
+        f"{MODEL}num_attention_heads",
+        "3 heads do not divide hidden_size 100",
+        [f"{MODEL}hidden_size=99", f"{MODEL}num_attention_heads=3"],
+    ),
+    "rows_fit_positions": (
+        [f"{DATA}max_seq_length=513"],
+        f"{DATA}max_seq_length",
+        "longer than model.model_config.max_position_embeddings, 512",
+        [f"{DATA}max_seq_length=512"],
+    ),
+    "predictions_fit_rows": (
+        [f"{DATA}max_seq_length=10", f"{DATA}max_predictions_per_seq=9"],
+        f"{DATA}max_predictions_per_seq",
+        "at most 8",
+        [f"{DATA}max_seq_length=10", f"{DATA}max_predictions_per_seq=8"],
+    ),
+    "mask_probabilities": (
+        [f"{DATA}masking.mask_prob=0.8", f"{DATA}masking.random_prob=0.21"],
+        f"{DATA}masking.random_prob",
+        "is more than 1",
+        [f"{DATA}masking.mask_prob=0.9", f"{DATA}masking.random_prob=0.1"],
+    ),
+    "one_warmup": (
+        ["lr_schedule.warmup_steps=10", "lr_schedule.warmup_ratio=0.1"],
+        "lr_schedule.warmup_steps",
+        "both given",
+        ["lr_schedule.warmup_steps=10", "lr_schedule.warmup_ratio=null"],
+    ),
+    "warmup_fits_schedule": (
+        ["lr_schedule.warmup_steps=10", "lr_schedule.total_steps=10"],
+        "lr_schedule.warmup_steps",
+        "not less than total_steps 10",
+        ["lr_schedule.warmup_steps=9", "lr_schedule.total_steps=10"],
+    ),
+    "rate_falls": (
+        ["lr_schedule.learning_rate=1e-5", "lr_schedule.lr_end=1e-4"],
+        "lr_schedule.lr_end",
+        "above learning_rate",
+        ["lr_schedule.learning_rate=1e-4", "lr_schedule.lr_end=1e-4"],
+    ),
+    "float16_needs_loss_scale": (
+        [f"{MODEL}compute_dtype=float16", "runner_wrapper.scale_sense=null"],
+        "runner_wrapper.scale_sense",
+        "needs loss scaling",
+        [f"{MODEL}compute_dtype=float32", "runner_wrapper.scale_sense=null"],
+    ),
+    "one_process": (["use_parallel=True"], "use_parallel", "needs the parallel engine", []),
+    "vocabulary_fits_embedding": (
+        [f"{MODEL}vocab_size=99", "processor.tokenizer.train_vocab_size=100"],
+        f"{MODEL}vocab_size",
+        "99 is less than the 100 entries",
+        [f"{MODEL}vocab_size=100", "processor.tokenizer.train_vocab_size=100"],
+    ),
+    "paths_exist": (
+        ["processor.tokenizer.vocab_file=nowhere.txt"],
+        "processor.tokenizer.vocab_file",
+        "nowhere.txt: no such file",
+        ["processor.tokenizer.vocab_file=here.txt"],
+    ),
+    "text_is_given": (
+        ["run_mode=train"],
+        f"{DATA}data_loader.dataset_dir",
+        "add --dataset_dir",
+        ["run_mode=train", f"{DATA}data_loader.dataset_dir=here.txt"],
+    ),
+    "checkpoint_is_given": (
+        ["run_mode=eval", f"{DATA}data_loader.dataset_dir=here.txt"],
+        "load_checkpoint",
+        "add --load_checkpoint",
+        ["run_mode=eval", f"{DATA}data_loader.dataset_dir=here.txt", "load_checkpoint=latest"],
+    ),
+    "prediction_is_given": (
+        ["run_mode=predict", "load_checkpoint=latest"],
+        "predict_data",
+        "add --predict_data",
+        ["run_mode=predict", "load_checkpoint=latest", "predict_data=a [MASK]"],
+    ),
+    "no_sinking_on_cpu": (
+        ["runner_config.sink_mode=True", "context.device_target=CPU"],
+        "runner_config.sink_mode",
+        "refused on a CPU",
+        ["runner_config.sink_mode=True", "context.device_target=Ascend"],
+    ),
+    "dtype_runs_on_device": (
+        [f"{MODEL}compute_dtype=bfloat16", "context.device_target=CPU"],
+        f"{MODEL}compute_dtype",
+        "refused on a CPU",
+        [f"{MODEL}compute_dtype=bf16", "context.device_target=Ascend"],
+    ),
+}
+INPUT_RULES = {check.__name__ for check in checks.INPUTS}
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.txt").write_text("[PAD]\n")
+    (tmp_path / "run.yaml").write_text("seed: 1\n")
+    return lambda options, rule: load_config(
+        "run.yaml", options, require_inputs=rule in INPUT_RULES
+    )
+
+
+def test_every_rule_is_tested_and_in_use():
+    defined = {
+        name
+        for name, function in inspect.getmembers(checks, inspect.isfunction)
+        if function.__module__ == checks.__name__ and not name.startswith(("check_", "_"))
+    } | {"checkpoint_is_given"}
+    used = {check.__name__ for check in (*checks.CONSISTENCY, *checks.INPUTS, *checks.DEVICE)}
+    assert defined == used == RULES.keys()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule_refuses(load, rule):
+    options, key, message, _ = RULES[rule]
+    with pytest.raises(ConfigError) as error:
+        load(options, rule)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 1
+    assert f" {key}: " in lines[0].replace("run.yaml:", " ")
+    assert message in lines[0]
+    named = [option for option in options if option.startswith(f"{key}=")]
+    assert lines[0].startswith(f"--options {named[0]}: " if named else "run.yaml: ")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule_lets_its_neighbour_pass(load, rule):
+    load(RULES[rule][3], rule if rule in INPUT_RULES else "")
+
+
+def test_predictions_that_follow_from_the_probability(load):
+    with pytest.raises(ConfigError, match=r"masking\.masked_lm_prob: 10 predictions"):
+        load([f"{DATA}max_seq_length=10", f"{DATA}masking.masked_lm_prob=0.95"], "")
+
+
+def test_vocabulary_file_against_embedding(load, tmp_path):
+    (tmp_path / "here.txt").write_text("a\nb\nc\n\n")
+    options = ["processor.tokenizer.vocab_file=here.txt"]
+    load([*options, f"{MODEL}vocab_size=3"], "")
+    with pytest.raises(ConfigError, match=r"2 is less than the 3 entries .*here\.txt"):
+        load([*options, f"{MODEL}vocab_size=2"], "")
+
+
+def test_a_folder_is_no_vocabulary(load, tmp_path):
+    with pytest.raises(ConfigError, match="is a folder"):
+        load([f"processor.tokenizer.vocab_file={tmp_path}"], "")
+
+
+def test_auto_is_checked_when_the_device_is_known(load):
+    loaded = load(["runner_config.sink_mode=True"], "")
+    loaded.require_device("Ascend")
+    with pytest.raises(ConfigError, match=r"--options runner_config\.sink_mode=True: .*refused"):
+        loaded.require_device("CPU")
+
+
+def test_all_problems_are_reported_at_once(load):
+    with pytest.raises(ConfigError) as error:
+        load(["use_parallel=True", "lr_schedule.lr_end=1"], "")
+    assert len(str(error.value).splitlines()) == 2

@@ -1,0 +1,143 @@
+"""Every key of the schema takes another value, and the resolved configuration shows it.
+
+`CHANGED` maps each key to the text of a value that is not its default. A key that has one
+value only (a `type` that later versions will add to) must refuse another, naming the allowed one.
+"""
+
+import pytest
+
+from mindmlm.config import load_config, to_plain
+from mindmlm.config.describe import keys
+from mindmlm.errors import ConfigError
+
+REFUSES = "REFUSES"
+
+CHANGED = {
+    "run_mode": "predict",
+    "seed": "7",
+    "output_dir": "elsewhere",
+    "load_checkpoint": "latest",
+    "use_parallel": REFUSES,
+    "profile": "True",
+    "predict_data": "a [MASK]",
+    "context.mode": "1",
+    "context.device_target": "CPU",
+    "context.device_id": "3",
+    "runner_config.epochs": "5",
+    "runner_config.batch_size": "5",
+    "runner_config.gradient_accumulation_steps": "5",
+    "runner_config.max_steps": "5",
+    "runner_config.sink_mode": "True",
+    "runner_wrapper.max_grad_norm": "null",
+    "runner_wrapper.scale_sense.type": "FixedLossScaleUpdateCell",
+    "runner_wrapper.scale_sense.loss_scale_value": "128",
+    "runner_wrapper.scale_sense.scale_factor": "4",
+    "runner_wrapper.scale_sense.scale_window": "10",
+    "optimizer.type": REFUSES,
+    "optimizer.beta1": "0.8",
+    "optimizer.beta2": "0.98",
+    "optimizer.eps": "1e-8",
+    "optimizer.weight_decay": "0",
+    "lr_schedule.type": "cosine",
+    "lr_schedule.learning_rate": "1e-4",
+    "lr_schedule.lr_end": "1e-6",
+    "lr_schedule.warmup_steps": "10",
+    "lr_schedule.warmup_ratio": "0.1",
+    "lr_schedule.total_steps": "100",
+    "lr_schedule.power": "2.0",
+    "train_dataset.data_loader.type": REFUSES,
+    "train_dataset.data_loader.dataset_dir": "text.txt",
+    "train_dataset.data_loader.shuffle": "False",
+    "train_dataset.data_loader.num_samples": "10",
+    "train_dataset.data_loader.text_format": "document",
+    "train_dataset.data_loader.on_error": "skip",
+    "train_dataset.data_loader.max_line_bytes": "100",
+    "train_dataset.max_seq_length": "64",
+    "train_dataset.sample_mode": "packed",
+    "train_dataset.max_predictions_per_seq": "5",
+    "train_dataset.masking.strategy": "token",
+    "train_dataset.masking.masked_lm_prob": "0.3",
+    "train_dataset.masking.mask_prob": "0.5",
+    "train_dataset.masking.random_prob": "0.2",
+    "train_dataset.num_parallel_workers": "4",
+    "train_dataset.prefetch_size": "2",
+    "train_dataset.seed": "9",
+    "eval_dataset.data_loader.dataset_dir": "text.txt",
+    "eval_dataset.data_loader.num_samples": "10",
+    "eval_dataset.holdout_fraction": "0.1",
+    "eval_dataset.batch_size": "32",
+    "callbacks.MFLossMonitor.per_print_times": "1",
+    "callbacks.CheckpointMonitor.save_checkpoint_steps": "7",
+    "callbacks.CheckpointMonitor.keep_checkpoint_max": "2",
+    "callbacks.EvalMonitor.eval_steps": "null",
+    "processor.tokenizer.type": REFUSES,
+    "processor.tokenizer.vocab_file": "text.txt",
+    "processor.tokenizer.do_lower_case": "False",
+    "processor.tokenizer.train_vocab_size": "1000",
+    "processor.segmenter": "none",
+    "model.model_config.type": REFUSES,
+    "model.model_config.vocab_size": "30000",
+    "model.model_config.hidden_size": "384",
+    "model.model_config.num_hidden_layers": "6",
+    "model.model_config.num_attention_heads": "6",
+    "model.model_config.intermediate_size": "1000",
+    "model.model_config.hidden_act": "relu",
+    "model.model_config.hidden_dropout_prob": "0",
+    "model.model_config.attention_probs_dropout_prob": "0",
+    "model.model_config.max_position_embeddings": "256",
+    "model.model_config.type_vocab_size": "1",
+    "model.model_config.initializer_range": "0.01",
+    "model.model_config.layer_norm_eps": "1e-6",
+    "model.model_config.post_layernorm_residual": "False",
+    "model.model_config.add_pooling_layer": "True",
+    "model.model_config.compute_dtype": "float16",
+    "model.arch.type": REFUSES,
+    "trainer.type": REFUSES,
+    "trainer.model_name": "mine",
+}
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("a\n")
+    (tmp_path / "run.yaml").write_text("trainer: {}\n")
+    return lambda *options: load_config("run.yaml", options, require_inputs=False)
+
+
+def flat(tree, prefix=""):
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def test_the_table_names_every_key_and_no_other():
+    assert CHANGED.keys() == keys().keys()
+
+
+@pytest.mark.parametrize("key", [key for key, value in CHANGED.items() if value != REFUSES])
+def test_a_changed_key_changes_the_resolved_config_and_nothing_else(load, key):
+    before = dict(flat(to_plain(load().config)))
+    loaded = load(f"{key}={CHANGED[key]}")
+    after = dict(flat(to_plain(loaded.config)))
+    assert {name for name in before if before[name] != after[name]} == {key}
+    assert loaded.origins[key] == f"--options {key}={CHANGED[key]}"
+
+
+@pytest.mark.parametrize("key", [key for key, value in CHANGED.items() if value == REFUSES])
+def test_a_key_with_one_value_refuses_another(load, key):
+    other = "True" if key == "use_parallel" else "Another"
+    with pytest.raises(ConfigError) as error:
+        load(f"{key}={other}")
+    expected = "use False" if key == "use_parallel" else f"expected {keys()[key].default}, got"
+    assert f"{key}: " in str(error.value)
+    assert expected in str(error.value)
+
+
+@pytest.mark.parametrize("key", keys().values(), ids=keys())
+def test_every_key_is_explained(key):
+    assert len(key.description) > 10
+    assert key.description.endswith((".", "?"))
+    assert key.allowed
