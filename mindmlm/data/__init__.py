@@ -1,0 +1,1 @@
+"""From text files to masked batches; numpy only, no MindSpore."""

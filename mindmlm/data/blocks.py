@@ -1,0 +1,102 @@
+"""Lines of tokens cut or packed into samples."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from mindmlm.data.store import TokenStoreWriter
+
+
+class SampleMaker(Protocol):
+    """Turns documents into samples of at most a fixed number of tokens."""
+
+    def add(self, tokens: np.ndarray, word_starts: np.ndarray, lengths: Sequence[int]) -> None:
+        """Take one document: its tokens [n], word starts [n] and the tokens of each line."""
+
+    def finish(self) -> None:
+        """Write what is still held."""
+
+
+class LineSamples:
+    """Every line is a sample; a longer one is split, at the beginning of a word if possible.
+
+    Args:
+        writer: takes the samples.
+        block: most tokens of a sample (without [CLS] and [SEP]).
+    """
+
+    def __init__(self, writer: TokenStoreWriter, block: int) -> None:
+        self._writer = writer
+        self._block = block
+
+    def add(self, tokens: np.ndarray, word_starts: np.ndarray, lengths: Sequence[int]) -> None:
+        """Write the samples of one document; lines without tokens give none."""
+        begin = 0
+        for length in lengths:
+            end = begin + length
+            while begin < end:
+                cut = self._cut(word_starts, begin, end)
+                self._writer.append(tokens[begin:cut], _from_start(word_starts[begin:cut]))
+                begin = cut
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+    def _cut(self, word_starts: np.ndarray, begin: int, end: int) -> int:
+        limit = begin + self._block
+        if end <= limit:
+            return end
+        # Not before the middle: one very long word must not leave tiny samples behind.
+        earliest = begin + (self._block + 1) // 2
+        borders = np.flatnonzero(word_starts[earliest : limit + 1])
+        return earliest + int(borders[-1]) if len(borders) else limit
+
+
+class PackedSamples:
+    """Documents joined with [SEP] between them and cut into full blocks; the last one may be short.
+
+    Args:
+        writer: takes the samples.
+        block: tokens of a sample (without [CLS] and the last [SEP]).
+        sep_id: what stands between documents.
+    """
+
+    def __init__(self, writer: TokenStoreWriter, block: int, sep_id: int) -> None:
+        self._writer = writer
+        self._block = block
+        self._separator = np.array([sep_id], np.int32)
+        self._tokens = np.zeros(0, np.int32)
+        self._word_starts = np.zeros(0, np.bool_)
+        self._any = False
+
+    def add(self, tokens: np.ndarray, word_starts: np.ndarray, lengths: Sequence[int]) -> None:
+        """Append one document and write the blocks that are full."""
+        if not len(tokens):
+            return
+        between = self._separator[: int(self._any)]
+        self._any = True
+        self._tokens = np.concatenate([self._tokens, between, tokens])
+        self._word_starts = np.concatenate(
+            [self._word_starts, np.ones(len(between), np.bool_), word_starts]
+        )
+        full = len(self._tokens) // self._block * self._block
+        self._write(full)
+        self._tokens, self._word_starts = self._tokens[full:], self._word_starts[full:]
+
+    def finish(self) -> None:
+        """Write the last, shorter block."""
+        self._write(len(self._tokens))
+        self._tokens, self._word_starts = self._tokens[:0], self._word_starts[:0]
+
+    def _write(self, count: int) -> None:
+        for begin in range(0, count, self._block):
+            end = min(begin + self._block, count)
+            self._writer.append(self._tokens[begin:end], _from_start(self._word_starts[begin:end]))
+
+
+def _from_start(word_starts: np.ndarray) -> np.ndarray:
+    """Return a copy in which the first token begins a word: its beginning is in another sample."""
+    starts = word_starts.copy()
+    starts[:1] = True
+    return starts

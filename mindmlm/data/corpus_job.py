@@ -1,0 +1,224 @@
+"""One set of text files made into cached stores of samples."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from mindmlm.data.blocks import LineSamples, PackedSamples, SampleMaker
+from mindmlm.data.cache import cached_folder
+from mindmlm.data.encoding import EncodedChunk
+from mindmlm.data.encoding_pool import encode_documents
+from mindmlm.data.report import ReadReport
+from mindmlm.data.segmentation import segmenter_version
+from mindmlm.data.sources.text import TextReader
+from mindmlm.data.store import FORMAT_VERSION, TokenStore, TokenStoreWriter
+from mindmlm.errors import DataError
+from mindmlm.runtime.files import write_text_atomic
+from mindmlm.tokenizers.bert import BertTokenizer
+
+MULTI_PROCESS_BYTES = 8 << 20
+TRAIN, EVALUATION = "train", "evaluation"
+_REPORT = "report.json"
+_HASH_RANGE = 1 << 64
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """How text becomes samples.
+
+    Attributes:
+        reader: how files are read.
+        sample_mode: "line" or "packed".
+        max_seq_length: tokens of a row with [CLS] and [SEP], at least 3.
+        segmenter: "jieba" or "none". Only whole-word masking needs words: give "none" for token
+            masking, which is faster to prepare.
+        workers: processes for input above 8 MB; no influence on the result.
+    """
+
+    reader: TextReader = field(default_factory=TextReader)
+    sample_mode: str = "line"
+    max_seq_length: int = 128
+    segmenter: str = "none"
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class _HashRange:
+    """Smallest and largest hash of the documents that have tokens."""
+
+    smallest: int = _HASH_RANGE
+    largest: int = -1
+
+    def including(self, value: int) -> "_HashRange":
+        return _HashRange(min(self.smallest, value), max(self.largest, value))
+
+
+@dataclass(frozen=True)
+class CorpusJob:
+    """Files to prepare.
+
+    Attributes:
+        files: read in this order.
+        settings: see `SampleSettings`.
+        tokenizer: see `BertTokenizer`.
+        num_samples: most documents read; None = all.
+        progress: show a bar on standard error.
+    """
+
+    files: Sequence[Path]
+    settings: SampleSettings
+    tokenizer: BertTokenizer
+    num_samples: int | None
+    progress: bool
+
+    def prepare(self, cache_dir: Path) -> tuple[TokenStore, ReadReport]:
+        """Return a store of all documents.
+
+        Raises:
+            DataError: faulty text, or none.
+        """
+        folder = cached_folder(
+            cache_dir, self._key(0.0), self._build, lambda path: _check(path, (TRAIN,))
+        )
+        return TokenStore(folder / TRAIN), _read_report(folder)
+
+    def prepare_with_holdout(
+        self, cache_dir: Path, fraction: float
+    ) -> tuple[TokenStore, TokenStore, ReadReport]:
+        """Return stores for training and evaluation; ``fraction`` of the documents is held out.
+
+        Raises:
+            DataError: faulty text, or fewer than two different documents.
+        """
+        folder = cached_folder(
+            cache_dir,
+            self._key(fraction),
+            lambda path: self._build_with_holdout(path, fraction),
+            lambda path: _check(path, (TRAIN, EVALUATION)),
+        )
+        return TokenStore(folder / TRAIN), TokenStore(folder / EVALUATION), _read_report(folder)
+
+    def _build(self, folder: Path) -> None:
+        hashes = self._write(folder, [TRAIN], 0)
+        if hashes.largest < 0:
+            raise DataError(f"{self._names()}: there is no text to make samples of")
+
+    def _build_with_holdout(self, folder: Path, fraction: float) -> None:
+        threshold = int(fraction * _HASH_RANGE)
+        sides = [TRAIN, EVALUATION]
+        hashes = self._write(folder, sides, threshold)
+        if hashes.smallest >= hashes.largest:
+            raise DataError(
+                f"{self._names()}: fewer than 2 different documents, so none can be held out for "
+                "evaluation; give more text or a text for evaluation (--eval_dataset_dir), and "
+                "look at train_dataset.data_loader.text_format (line or document)"
+            )
+        if hashes.smallest >= threshold:
+            self._write(folder, sides, hashes.smallest + 1)
+        elif hashes.largest < threshold:
+            self._write(folder, sides, hashes.largest)
+
+    def _write(self, folder: Path, sides: list[str], threshold: int) -> _HashRange:
+        """Write the stores; documents with a hash below ``threshold`` go to the second one."""
+        report = ReadReport()
+        hashes = _HashRange()
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(TokenStoreWriter(folder / side, self.tokenizer.vocab_size))
+                for side in sides
+            ]
+            makers = [self._sample_maker(writer) for writer in writers]
+            for text_hash, tokens, word_starts, lengths in self._documents(report):
+                makers[text_hash < threshold].add(tokens, word_starts, lengths)
+                hashes = hashes.including(text_hash)
+            for maker in makers:
+                maker.finish()
+        report.samples = sum(writer.num_samples for writer in writers)
+        report.tokens = sum(writer.num_tokens for writer in writers)
+        write_text_atomic(folder / _REPORT, json.dumps(report.to_dict(), ensure_ascii=False))
+        return hashes
+
+    def _sample_maker(self, writer: TokenStoreWriter) -> SampleMaker:
+        block = self.settings.max_seq_length - 2
+        if self.settings.sample_mode == "packed":
+            return PackedSamples(writer, block, self.tokenizer.sep_id)
+        return LineSamples(writer, block)
+
+    def _documents(
+        self, report: ReadReport
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray, list[int]]]:
+        """Yield (hash, tokens, word starts, tokens of each line) of documents that have tokens."""
+        total = sum(path.stat().st_size for path in self.files)
+        chunks = encode_documents(
+            self.settings.reader.documents(self.files, report, self.num_samples),
+            self.tokenizer,
+            self.settings.segmenter,
+            self.settings.workers if total > MULTI_PROCESS_BYTES else 1,
+        )
+        number = 0
+        with tqdm(
+            total=total, unit="B", unit_scale=True, desc="preparing text", disable=not self.progress
+        ) as bar:
+            for chunk in chunks:
+                report.segmented_lines += int(chunk.counts[0])
+                report.fallback_lines += int(chunk.counts[1])
+                for document in _split_chunk(chunk):
+                    number += 1
+                    if len(document[1]):
+                        yield document
+                    else:
+                        report.skip("document without tokens", f"document {number}")
+                bar.update(report.bytes_read - bar.n)
+
+    def _key(self, fraction: float) -> str:
+        stats = [(path.resolve(), path.stat()) for path in self.files]
+        settings = asdict(self.settings)
+        del settings["workers"]
+        parts: dict[str, Any] = {
+            "format": FORMAT_VERSION,
+            "files": [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats],
+            "tokenizer": self.tokenizer.fingerprint(),
+            "tokenizers": metadata.version("tokenizers"),
+            "segmenter": segmenter_version(self.settings.segmenter),
+            "settings": settings,
+            "num_samples": self.num_samples,
+            "holdout_fraction": fraction,
+        }
+        text = json.dumps(parts, sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def _names(self) -> str:
+        more = f" and {len(self.files) - 1} more files" if len(self.files) > 1 else ""
+        return f"{self.files[0]}{more}"
+
+
+def _split_chunk(
+    chunk: EncodedChunk,
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, list[int]]]:
+    line, token = 0, 0
+    for text_hash, lines in zip(chunk.hashes.tolist(), chunk.lines.tolist(), strict=True):
+        lengths = chunk.lengths[line : line + lines].tolist()
+        end = token + sum(lengths)
+        yield text_hash, chunk.tokens[token:end], chunk.word_starts[token:end], lengths
+        line, token = line + lines, end
+
+
+def _read_report(folder: Path) -> ReadReport:
+    try:
+        return ReadReport.from_dict(json.loads((folder / _REPORT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder}: prepared data is incomplete or damaged: {error}") from None
+
+
+def _check(folder: Path, sides: Sequence[str]) -> None:
+    for side in sides:
+        TokenStore(folder / side)
+    _read_report(folder)

@@ -1,0 +1,124 @@
+"""From text files to cached stores of samples for training and evaluation."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mindmlm.data.corpus_job import CorpusJob, SampleSettings
+from mindmlm.data.report import ReadReport
+from mindmlm.data.sources.splits import list_split, resolve_evaluation, resolve_split
+from mindmlm.data.store import TokenStore
+from mindmlm.tokenizers.bert import BertTokenizer
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """Which text is for training and which for evaluation.
+
+    Attributes:
+        dataset_dir: training text, a file or a folder (see `list_split`).
+        eval_dataset_dir: evaluation text; "" = the eval files of ``dataset_dir``, else documents
+            held out from the training text.
+        num_samples, eval_num_samples: most documents read; None = all.
+        holdout_fraction: part of the documents held out.
+        samples: how text becomes samples.
+    """
+
+    dataset_dir: str
+    eval_dataset_dir: str = ""
+    num_samples: int | None = None
+    eval_num_samples: int | None = None
+    holdout_fraction: float = 0.05
+    samples: SampleSettings = field(default_factory=SampleSettings)
+
+
+@dataclass(frozen=True)
+class PreparedCorpus:
+    """Stores ready to be read.
+
+    Attributes:
+        train, evaluation: the samples.
+        reports: "training text" and "evaluation text", or only the first when documents were
+            held out from it.
+    """
+
+    train: TokenStore
+    evaluation: TokenStore
+    reports: dict[str, ReadReport]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal digest of the contents of both stores."""
+        both = self.train.fingerprint + self.evaluation.fingerprint
+        return hashlib.blake2b(both.encode(), digest_size=16).hexdigest()
+
+    def summary(self) -> str:
+        """Return the reports as text for people."""
+        parts = [f"{name}: {report.summary()}" for name, report in self.reports.items()]
+        parts.append(
+            f"{self.train.num_samples:,} samples for training, "
+            f"{self.evaluation.num_samples:,} for evaluation"
+        )
+        return "\n".join(parts)
+
+
+def prepare_corpus(
+    settings: CorpusSettings, tokenizer: BertTokenizer, cache_dir: Path, progress: bool = False
+) -> PreparedCorpus:
+    """Tokenize the training and evaluation text, or open what an earlier run prepared.
+
+    The cache is a folder named by a digest of files (path, size, time of change), tokenizer,
+    settings and library versions; it appears by a rename when it is complete.
+
+    Held-out documents are chosen by a hash of their text before packing, so equal documents never
+    stand on both sides. If the fraction picks none, the one with the smallest hash is held out.
+
+    Args:
+        settings: see `CorpusSettings`.
+        tokenizer: see `BertTokenizer`.
+        cache_dir: made when missing.
+        progress: show a bar on standard error while preparing.
+
+    Raises:
+        DataError: no text, faulty text, or fewer than two different documents to hold out from.
+    """
+    files = resolve_split(settings.dataset_dir, "train")
+    job = CorpusJob(files, settings.samples, tokenizer, settings.num_samples, progress)
+    evaluation_files = _evaluation_files(settings)
+    if not evaluation_files:
+        train, evaluation, report = job.prepare_with_holdout(cache_dir, settings.holdout_fraction)
+        return PreparedCorpus(train, evaluation, {"training text": report})
+    train, report = job.prepare(cache_dir)
+    evaluation, evaluation_report = _evaluation_job(
+        settings, tokenizer, evaluation_files, progress
+    ).prepare(cache_dir)
+    reports = {"training text": report, "evaluation text": evaluation_report}
+    return PreparedCorpus(train, evaluation, reports)
+
+
+def prepare_evaluation(
+    settings: CorpusSettings, tokenizer: BertTokenizer, cache_dir: Path, progress: bool = False
+) -> tuple[TokenStore, ReadReport]:
+    """Prepare only the evaluation text; training text is read only to hold documents out of it.
+
+    Arguments and errors as for `prepare_corpus`; ``dataset_dir`` may be "" when
+    ``eval_dataset_dir`` is given.
+    """
+    files = _evaluation_files(settings)
+    if files:
+        return _evaluation_job(settings, tokenizer, files, progress).prepare(cache_dir)
+    corpus = prepare_corpus(settings, tokenizer, cache_dir, progress)
+    return corpus.evaluation, corpus.reports["training text"]
+
+
+def _evaluation_files(settings: CorpusSettings) -> list[Path]:
+    if settings.eval_dataset_dir:
+        return resolve_evaluation(settings.eval_dataset_dir)
+    return list_split(settings.dataset_dir, "eval")
+
+
+def _evaluation_job(
+    settings: CorpusSettings, tokenizer: BertTokenizer, files: Sequence[Path], progress: bool
+) -> CorpusJob:
+    return CorpusJob(files, settings.samples, tokenizer, settings.eval_num_samples, progress)

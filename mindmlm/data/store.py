@@ -1,0 +1,198 @@
+"""Prepared samples on disk, memory-mapped: data of any size costs no memory."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from mindmlm.errors import DataError
+from mindmlm.runtime.files import sync_directory, write_text_atomic
+
+FORMAT_VERSION = 1
+_TOKENS, _WORD_STARTS, _ENDS, _META = "tokens.bin", "word_starts.bin", "ends.bin", "meta.json"
+_BUFFERED_TOKENS = 1 << 18
+
+
+def token_dtype(vocab_size: int) -> np.dtype:
+    """Return uint16 when every id fits into it, else uint32."""
+    return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+
+
+class TokenStore:
+    """Samples of varying length, read from a folder that `TokenStoreWriter` wrote.
+
+    Attributes:
+        path: the folder.
+        num_samples, num_tokens: totals.
+        fingerprint: hexadecimal digest of all tokens, word starts and borders.
+
+    Raises:
+        DataError: the folder is missing, incomplete, damaged or of another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        meta = _read_meta(path)
+        self.num_samples: int = meta["num_samples"]
+        self.num_tokens: int = meta["num_tokens"]
+        self.fingerprint: str = meta["fingerprint"]
+        self._tokens = np.memmap(path / _TOKENS, np.dtype(meta["token_dtype"]), "r")
+        self._word_starts = np.memmap(path / _WORD_STARTS, np.bool_, "r")
+        self._ends = np.memmap(path / _ENDS, np.dtype("<i8"), "r")
+
+    def lengths(self, sample_ids: np.ndarray) -> np.ndarray:
+        """Return the number of tokens of each sample, int64."""
+        return self._ends[sample_ids] - self._begins(sample_ids)
+
+    def gather(self, sample_ids: np.ndarray, width: int) -> tuple[np.ndarray, ...]:
+        """Read samples into rows.
+
+        Args:
+            sample_ids: int64 [B], each in 0 .. num_samples - 1.
+            width: columns; longer samples are cut.
+
+        Returns:
+            tokens int32 [B, width] (0 beyond the end), word starts bool [B, width] (True beyond
+            the end), lengths int64 [B].
+        """
+        begins = self._begins(sample_ids)
+        lengths = np.minimum(self._ends[sample_ids] - begins, width)
+        columns = np.arange(width)
+        inside = columns < lengths[:, None]
+        places = np.where(inside, begins[:, None] + columns, 0)
+        tokens = np.where(inside, self._tokens[places], 0).astype(np.int32)
+        return tokens, self._word_starts[places] | ~inside, np.asarray(lengths)
+
+    def _begins(self, sample_ids: np.ndarray) -> np.ndarray:
+        return np.where(sample_ids > 0, self._ends[np.maximum(sample_ids, 1) - 1], 0)
+
+
+class TokenStoreWriter:
+    """Write a `TokenStore` sample by sample; as a context it commits when the block succeeds.
+
+    The files grow in ``NAME.partial`` beside the folder, which is renamed at the end, so a folder
+    of the final name is always complete.
+
+    Args:
+        path: the folder to make; an existing one is replaced at the end.
+        vocab_size: decides the width of a token on disk.
+
+    Attributes:
+        num_samples, num_tokens: totals so far.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+
+    def __init__(self, path: Path, vocab_size: int) -> None:
+        self._path = path
+        self._partial = path.with_name(path.name + ".partial")
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        self._dtype = token_dtype(vocab_size)
+        self._files: dict[str, BinaryIO] = {
+            name: (self._partial / name).open("xb") for name in (_TOKENS, _WORD_STARTS, _ENDS)
+        }
+        self._digests = {name: hashlib.blake2b(digest_size=16) for name in self._files}
+        self._pending: list[tuple[np.ndarray, np.ndarray]] = []
+        self._pending_tokens = 0
+        self.num_samples = 0
+        self.num_tokens = 0
+
+    def __enter__(self) -> "TokenStoreWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._commit()
+        else:
+            self._discard()
+
+    def append(self, tokens: np.ndarray, word_starts: np.ndarray) -> None:
+        """Add one sample of at least one token; both arrays are [n] and are copied later."""
+        self._pending.append((tokens, word_starts))
+        self._pending_tokens += len(tokens)
+        self.num_samples += 1
+        self.num_tokens += len(tokens)
+        if self._pending_tokens >= _BUFFERED_TOKENS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        tokens = np.concatenate([sample[0] for sample in self._pending]).astype(self._dtype)
+        starts = np.concatenate([sample[1] for sample in self._pending]).astype(np.bool_)
+        lengths = np.array([len(sample[0]) for sample in self._pending], "<i8")
+        ends = np.cumsum(lengths) + (self.num_tokens - self._pending_tokens)
+        for name, array in ((_TOKENS, tokens), (_WORD_STARTS, starts), (_ENDS, ends)):
+            data = array.tobytes()
+            self._files[name].write(data)
+            self._digests[name].update(data)
+        self._pending, self._pending_tokens = [], 0
+
+    def _commit(self) -> None:
+        try:
+            self._flush()
+            for file in self._files.values():
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+            write_text_atomic(self._partial / _META, json.dumps(self._meta(), indent=1))
+            shutil.rmtree(self._path, ignore_errors=True)
+            self._partial.rename(self._path)
+            sync_directory(self._path.parent)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _discard(self) -> None:
+        for file in self._files.values():
+            file.close()
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _meta(self) -> dict[str, Any]:
+        parts = "".join(digest.hexdigest() for digest in self._digests.values())
+        return {
+            "format_version": FORMAT_VERSION,
+            "token_dtype": self._dtype.str,
+            "num_samples": self.num_samples,
+            "num_tokens": self.num_tokens,
+            "sizes": {name: (self._partial / name).stat().st_size for name in self._files},
+            "fingerprint": hashlib.blake2b(parts.encode(), digest_size=16).hexdigest(),
+        }
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads((path / _META).read_text(encoding="utf-8"))
+        if meta["format_version"] != FORMAT_VERSION:
+            raise DataError(f"{path}: prepared data of format {meta['format_version']}")
+        for name, size in meta["sizes"].items():
+            found = (path / name).stat().st_size
+            if found != size:
+                raise DataError(f"{path / name}: {found} bytes, {size} were written")
+        _check_consistent(path, meta)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: prepared data is incomplete or damaged: {error}") from None
+    return meta
+
+
+def _check_consistent(path: Path, meta: dict[str, Any]) -> None:
+    width = np.dtype(meta["token_dtype"]).itemsize
+    expected = {
+        _TOKENS: meta["num_tokens"] * width,
+        _WORD_STARTS: meta["num_tokens"],
+        _ENDS: meta["num_samples"] * 8,
+    }
+    if meta["sizes"] != expected or not meta["num_samples"] or not meta["fingerprint"]:
+        raise DataError(f"{path / _META}: its sizes and totals do not agree")
