@@ -145,7 +145,8 @@ def _collect(path: Path, named_at: str, chain: tuple[Path, ...], layers: list[Ma
         )
     if not path.is_file():
         where = f"{named_at}: base_config: " if named_at else ""
-        raise ConfigError(f"{where}{_shown(path)}: no such file{_nearest_file(path)}")
+        reason = "is a folder" if path.is_dir() else f"no such file{_nearest_file(path)}"
+        raise ConfigError(f"{where}{_shown(path)}: {reason}")
     layer = read_yaml(path, _shown(path))
     for base, origin in _bases(layer):
         _collect(path.parent / base, origin, (*chain, resolved), layers)

@@ -7,7 +7,7 @@ from mindmlm.config.aliases import canonical_path, place_value
 from mindmlm.config.describe import keys
 from mindmlm.config.flags import FLAGS_BY_NAME
 from mindmlm.config.nodes import Mapping, Node, Scalar, find, from_python, merge
-from mindmlm.config.problems import nearest
+from mindmlm.config.problems import nearest, one_line
 from mindmlm.config.yaml_source import parse_yaml
 from mindmlm.errors import ConfigError
 
@@ -27,11 +27,11 @@ def option_layer(
     by_key: dict[str, Node] = {}
     for option in options:
         path, value = _split_option(option)
-        by_key[path] = parse_value(path, value, f"--options {option}")
+        by_key[path] = parse_value(path, value, one_line(f"--options {option}"))
     for path, node in by_key.items():
         lines += _place(layer, path, node)
     for path, value in dotted.items():
-        lines += _place(layer, path, parse_value(path, value, f"--{path}"))
+        lines += _place(layer, path, parse_value(path, value, one_line(f"--{path}")))
     return layer, lines
 
 

@@ -54,8 +54,13 @@ def format_problems(problems: Iterable[Problem], tree: Mapping, file: str) -> li
     for problem in problems:
         written = find(tree, problem.path) is not None
         place = origin_of(tree, problem.path) if written else file
-        lines.append(f"{place}: {problem.path}: {problem.message}")
+        lines.append(one_line(f"{place}: {problem.path}: {problem.message}"))
     return lines
+
+
+def one_line(text: str) -> str:
+    """Return the text with a ? for each character that is not printable, line breaks included."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def show(value: object) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from mindmlm.config.loader import LoadedConfig
 from mindmlm.config.nodes import Scalar
+from mindmlm.config.problems import one_line
 from mindmlm.config.schema import RunConfig
 from mindmlm.config.yaml_source import parse_yaml
 
@@ -39,7 +40,7 @@ def _render_section(
             lines.append(f"{indent}{key}:")
             _render_section(value, path + ".", origins, lines)
         else:
-            origin = _one_line(origins[path])
+            origin = one_line(origins[path])
             lines.append(f"{indent}{key}: {render_value(value)}  # {origin}")
 
 
@@ -81,8 +82,3 @@ def _quote(text: str) -> str:
         for character in text
     )
     return f'"{escaped}"'
-
-
-def _one_line(text: str) -> str:
-    """Keep an origin that quotes the command line inside its comment."""
-    return "".join(c if c.isprintable() else "?" for c in text)

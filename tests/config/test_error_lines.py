@@ -111,6 +111,12 @@ def test_the_flag_is_the_place(tmp_path, arguments, line):
     assert lines[0].startswith(line)
 
 
+def test_line_breaks_in_keys_and_values_do_not_break_the_line(tmp_path):
+    for text in ('"a\\nb": 1\n', 'lr_schedule: {type: "a\\nb"}\n'):
+        assert len(lines_for(tmp_path / "run.yaml", text)) == 1
+    assert len(lines_for(tmp_path / "run.yaml", "seed: 1\n", options=["run_mode=a\nb"])) == 1
+
+
 def test_every_problem_has_its_line(tmp_path):
     text = "seed: x\noptimizer: {beta1: 2, beta2: 2}\nnothing: 1\n"
     path = tmp_path / "run.yaml"

@@ -82,6 +82,7 @@ def test_one_base_by_two_ways_is_no_circle(write):
         ({"run": "base_config: [bse.yaml]", "base": ""}, "bse.yaml: no such file; did you mean"),
         ({"run": "base_config: base.yaml"}, "run.yaml:1: base_config: expected a list"),
         ({"run": "base_config: [3]"}, "run.yaml:1: base_config: expected a file name"),
+        ({"run": "base_config: ['.']"}, "run.yaml:1: base_config: .: is a folder"),
         ({}, "run.yaml: no such file"),
     ],
 )
