@@ -58,6 +58,10 @@ class AdamW(nn.Cell):
         self.beta1 = ms.Tensor(settings.beta1, ms.float32)
         self.beta2 = ms.Tensor(settings.beta2, ms.float32)
 
+    def state(self) -> tuple[Parameter, ...]:
+        """First and second moments, which a checkpoint keeps."""
+        return (*self.first_moments, *self.second_moments)
+
     def scalars(self, learning_rate: float, updates: int) -> tuple[ms.Tensor, ...]:
         """Host-made scalars for `construct`: step size, eps and kept share of decayed weights."""
         settings = self.settings

@@ -1,9 +1,23 @@
 """Masked-language modelling: the loss on chosen positions, and what evaluation counts."""
 
 import mindspore as ms
+import numpy as np
 from mindspore import nn, ops
 
+from mindmlm.data.masking.base import MaskedBatch
 from mindmlm.models.functional import WeightedCrossEntropy
+
+
+def batch_arrays(batch: MaskedBatch) -> tuple[np.ndarray, ...]:
+    """The arrays of a batch in the order that the Cells below take them."""
+    return (
+        batch.input_ids,
+        batch.input_mask,
+        batch.segment_ids,
+        batch.masked_lm_positions,
+        batch.masked_lm_ids,
+        batch.masked_lm_weights,
+    )
 
 
 class MaskedLMLoss(nn.Cell):

@@ -21,10 +21,13 @@ class EvaluationCallback(Callback):
             self._evaluate(run)
 
     def on_step_end(self, run: Run, step: FinishedStep) -> None:
-        """Evaluate when the interval or the run is over; not when the user wants to stop."""
-        if step.interrupted:
-            return
-        if step.is_last or (self.eval_steps and run.state.step % self.eval_steps == 0):
+        """Evaluate when the interval or the run is over.
+
+        A run that is asked to stop evaluates only if the interval is over too: its metrics then
+        continue as those of a run that was never stopped.
+        """
+        complete = step.is_last and not step.interrupted
+        if complete or (self.eval_steps and run.state.step % self.eval_steps == 0):
             self._evaluate(run)
 
     def _evaluate(self, run: Run) -> None:

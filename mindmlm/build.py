@@ -1,0 +1,254 @@
+"""The composition root: from a configuration to the parts of a run."""
+
+import logging
+import math
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, nn
+
+from mindmlm.checkpoint import Checkpoint
+from mindmlm.config.schema import RunConfig
+from mindmlm.data.batches import BatchLayout, EvalBatches, TrainBatches
+from mindmlm.data.corpus_job import SampleSettings
+from mindmlm.data.masking import MaskingSettings, VocabularyInfo
+from mindmlm.data.prepare import CorpusSettings
+from mindmlm.data.sampler import GlobalOrder
+from mindmlm.data.sources.text import TextReader
+from mindmlm.data.store import TokenStore
+from mindmlm.errors import CheckpointError, ConfigError
+from mindmlm.inference.fill_mask import FillMask
+from mindmlm.models.bert.dropout_sites import dropout_sites
+from mindmlm.models.bert.heads import BertForMaskedLM
+from mindmlm.models.dropout import keep_masks
+from mindmlm.models.initialization import initial_value
+from mindmlm.optim.adamw import AdamW, AdamWSettings
+from mindmlm.optim.loss_scale import LossScale
+from mindmlm.optim.schedules import Schedule, warmup_steps
+from mindmlm.tasks.mlm import MaskedLMEvaluation, MaskedLMLoss, batch_arrays
+from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.training.evaluation import Evaluator
+from mindmlm.training.train_step import MicroBatch, Phase, TrainStep
+
+logger = logging.getLogger(__name__)
+
+
+def corpus_settings(config: RunConfig) -> CorpusSettings:
+    """Which text becomes which samples."""
+    train, loader = config.train_dataset, config.train_dataset.data_loader
+    words = config.processor.segmenter if train.masking.strategy == "whole_word" else "none"
+    return CorpusSettings(
+        dataset_dir=loader.dataset_dir,
+        eval_dataset_dir=config.eval_dataset.data_loader.dataset_dir,
+        num_samples=loader.num_samples,
+        eval_num_samples=config.eval_dataset.data_loader.num_samples,
+        holdout_fraction=config.eval_dataset.holdout_fraction,
+        samples=SampleSettings(
+            reader=TextReader(loader.text_format, loader.on_error, loader.max_line_bytes),
+            sample_mode=train.sample_mode,
+            max_seq_length=train.max_seq_length,
+            segmenter=words,
+            workers=train.num_parallel_workers,
+        ),
+    )
+
+
+def batch_layout(config: RunConfig) -> BatchLayout:
+    """How a global batch is divided into micro-batches."""
+    runner = config.runner_config
+    return BatchLayout(runner.batch_size, runner.gradient_accumulation_steps)
+
+
+def total_steps(config: RunConfig, num_samples: int) -> int:
+    """Optimizer steps of the run: `max_steps`, or enough to see every sample `epochs` times."""
+    runner = config.runner_config
+    if runner.max_steps is not None:
+        return runner.max_steps
+    return math.ceil(runner.epochs * num_samples / batch_layout(config).global_batch_size)
+
+
+def build_model(config: RunConfig, tokenizer: BertTokenizer) -> nn.Cell:
+    """The model with its initial values.
+
+    Raises:
+        ConfigError: the embedding has fewer rows than the tokenizer has tokens.
+    """
+    settings = config.model.settings
+    vocab_size = settings.vocab_size or tokenizer.vocab_size
+    if vocab_size < tokenizer.vocab_size:
+        raise ConfigError(
+            f"model.model_config.vocab_size: {vocab_size} is less than the {tokenizer.vocab_size} "
+            "tokens of the vocabulary; use null for the tokenizer's size, or a larger number"
+        )
+    model = BertForMaskedLM(settings, vocab_size)
+    for value in model.get_parameters():
+        start = initial_value(value.name, value.shape, config.seed, settings.initializer_range)
+        value.set_data(ms.Tensor(start))
+    return model
+
+
+def count_parameters(model: nn.Cell) -> int:
+    """Number of values in all parameters."""
+    return sum(math.prod(value.shape) for value in model.get_parameters())
+
+
+def load_tensors(parameters: Iterable[Parameter], checkpoint: Checkpoint, group: str) -> None:
+    """Fill every parameter from a group of the checkpoint's tensors, strictly.
+
+    Raises:
+        CheckpointError: a tensor is missing, left over, or of another shape.
+    """
+    by_name = {value.name: value for value in parameters}
+    records = checkpoint.records(group)
+    problems = [f"missing: {name}" for name in by_name if name not in records]
+    problems += [f"not in this model: {name}" for name in records if name not in by_name]
+    problems += [
+        f"{name}: {list(records[name].shape)} in the checkpoint, {list(value.shape)} in the model"
+        for name, value in by_name.items()
+        if name in records and tuple(records[name].shape) != tuple(value.shape)
+    ]
+    if problems:
+        shown = "\n  ".join(problems[:8])
+        more = f"\n  ... and {len(problems) - 8} more" if len(problems) > 8 else ""
+        raise CheckpointError(
+            f"{checkpoint.path}: the weights do not fit the model of this configuration (is "
+            f"--config the one it was trained with?):\n  {shown}{more}"
+        )
+    for name, array in checkpoint.iterate(group):
+        by_name[name].set_data(ms.Tensor(array))
+
+
+def tensors_of(parameters: Iterable[Parameter]) -> dict[str, np.ndarray]:
+    """Parameters by name, as numpy arrays."""
+    return {value.name: value.asnumpy() for value in parameters}
+
+
+def build_optimizer(config: RunConfig, model: nn.Cell) -> AdamW:
+    """AdamW over the trained parameters of `model`."""
+    section = config.optimizer
+    settings = AdamWSettings(section.beta1, section.beta2, section.eps, section.weight_decay)
+    return AdamW(model.trainable_params(), settings)
+
+
+def build_schedule(config: RunConfig, steps: int) -> Schedule:
+    """Learning rate by step; `steps` is the length of the run.
+
+    Raises:
+        ConfigError: the warm-up is longer than the schedule.
+    """
+    section = config.lr_schedule
+    length = section.total_steps or steps
+    warmup = warmup_steps(section.warmup_steps, section.warmup_ratio, length)
+    if warmup > length:
+        raise ConfigError(
+            f"lr_schedule.warmup_steps: {warmup} is more than the {length} steps of the run; lower "
+            "it, or use lr_schedule.warmup_ratio"
+        )
+    return Schedule(
+        section.type, section.learning_rate, section.lr_end, warmup, length, section.power
+    )
+
+
+def build_loss_scale(config: RunConfig) -> LossScale:
+    """The loss scale at the start: 1 and fixed unless matrix products are float16."""
+    section = config.runner_wrapper.scale_sense
+    if section is None or config.model.settings.compute_dtype != "float16":
+        return LossScale()
+    grows = section.type == "DynamicLossScaleUpdateCell"
+    factor = float(section.scale_factor) if grows else 1.0
+    return LossScale(float(section.loss_scale_value), factor, section.scale_window)
+
+
+def build_train_step(
+    config: RunConfig, model: nn.Cell, optimizer: AdamW, steps: int, phase: Phase
+) -> TrainStep:
+    """One optimizer step of the masked-LM task."""
+    return TrainStep(
+        MaskedLMLoss(model),
+        model.trainable_params(),
+        optimizer,
+        build_schedule(config, steps),
+        config.runner_wrapper.max_grad_norm,
+        phase,
+    )
+
+
+def build_batches(
+    config: RunConfig, store: TokenStore, tokenizer: BertTokenizer
+) -> Callable[[int], list[MicroBatch]]:
+    """A function of the step: its micro-batches, masked, with their dropout masks."""
+    section = config.train_dataset
+    masking = section.masking
+    seed = config.seed if section.seed is None else section.seed
+    batches = TrainBatches(
+        store,
+        GlobalOrder(store.num_samples, seed, section.data_loader.shuffle),
+        MaskingSettings(
+            strategy=masking.strategy,
+            masked_lm_prob=masking.masked_lm_prob,
+            mask_prob=masking.mask_prob,
+            random_prob=masking.random_prob,
+            max_predictions_per_seq=section.max_predictions_per_seq,
+        ),
+        VocabularyInfo.from_tokenizer(tokenizer),
+        batch_layout(config),
+        section.max_seq_length,
+        seed,
+    )
+    sites = dropout_sites(config.model.settings, section.max_seq_length)
+
+    def micro_batches(step: int) -> list[MicroBatch]:
+        return [
+            MicroBatch(
+                inputs=batch_arrays(batch),
+                keeps=keep_masks(sites, config.seed, step, batches.rows_in_global_batch(micro)),
+                weight=float(batch.masked_lm_weights.sum()),
+                tokens=int(batch.input_mask.sum()),
+            )
+            for micro, batch in enumerate(batches.global_batch(step))
+        ]
+
+    return micro_batches
+
+
+def build_evaluator(
+    config: RunConfig, model: nn.Cell, store: TokenStore, tokenizer: BertTokenizer
+) -> Evaluator:
+    """Evaluation of the masked-LM task on all samples of `store`."""
+    batches = EvalBatches(
+        store,
+        VocabularyInfo.from_tokenizer(tokenizer),
+        config.eval_dataset.batch_size or config.runner_config.batch_size,
+        config.train_dataset.max_seq_length,
+    )
+
+    return Evaluator(MaskedLMEvaluation(model), lambda: map(batch_arrays, batches))
+
+
+def build_fill_mask(config: RunConfig, model: nn.Cell, tokenizer: BertTokenizer) -> FillMask:
+    """Prediction of blanks."""
+    positions = config.model.settings.max_position_embeddings
+    return FillMask(model, tokenizer, positions, config.runner_config.batch_size)
+
+
+def read_texts(predict_data: str | list[str]) -> list[str]:
+    """The texts to predict: a list, the lines of a text file, or one text.
+
+    Raises:
+        ConfigError: the file has no text in it.
+    """
+    if isinstance(predict_data, list):
+        return predict_data
+    if not os.path.isfile(predict_data):
+        return [predict_data]
+    try:
+        lines = Path(predict_data).read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"predict_data: {predict_data} is not UTF-8 text: {error}") from None
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise ConfigError(f"predict_data: {predict_data} has no text in it")
+    return texts

@@ -1,0 +1,61 @@
+"""The command behind `run_mindformer.py`.
+
+Nothing heavy is imported here: the stop signals have to be taken over before numpy and MindSpore
+start their threads, and `--help` should not wait for them.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mindmlm.cli.arguments import Arguments, parse_arguments
+from mindmlm.errors import MindmlmError
+from mindmlm.training.interrupt import StopRequest
+
+if TYPE_CHECKING:
+    from mindmlm.config import LoadedConfig
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; a user's error is printed as one message."""
+    # MindSpore's own warnings are about its internals; GLOG_v=1 brings them back.
+    os.environ.setdefault("GLOG_v", "3")
+    try:
+        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+        with StopRequest() as stop:
+            return _run(arguments, stop)
+    except MindmlmError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+
+
+def _run(arguments: Arguments, stop: StopRequest) -> int:
+    from mindmlm.config import load_config, render
+
+    loaded = load_config(
+        arguments.config_path,
+        arguments.options,
+        arguments.dotted,
+        arguments.flags,
+        require_inputs=not (arguments.dry_run or arguments.print_config),
+    )
+    if arguments.print_config:
+        print(render(loaded), end="")
+        return 0
+    if arguments.dry_run:
+        print("\n".join(["the configuration is good", *loaded.notes]), file=sys.stderr)
+        return 0
+    return _start(loaded, stop)
+
+
+def _start(loaded: "LoadedConfig", stop: StopRequest) -> int:
+    from mindmlm import trainer
+
+    mode = loaded.config.run_mode
+    if mode in ("train", "finetune"):
+        interrupted = trainer.train(loaded, stop)
+        return stop.exit_code if interrupted else 0
+    result = trainer.evaluate(loaded) if mode == "eval" else trainer.predict(loaded)
+    print(trainer.to_json(result))
+    return 0
