@@ -39,7 +39,8 @@ def assemble(
     input_ids[:, 0] = vocabulary.cls_id
     input_ids[rows, lengths + 1] = vocabulary.sep_id
     starts = np.ones((len(rows), max_seq_length), np.bool_)
-    starts[:, 1:-1] = word_starts
+    starts[:, 1:-1] = word_starts | ~inside
+    starts[rows, lengths + 1] = True
     return TokenBatch(input_ids, starts, lengths + 2)
 
 

@@ -1,7 +1,7 @@
 """What was read, what was left out and why."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 _EXAMPLES = 3
@@ -60,7 +60,7 @@ class ReadReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return asdict(self)
+        return {**vars(self), "skipped": dict(self.skipped)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ReadReport":

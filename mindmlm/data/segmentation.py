@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -61,8 +62,9 @@ def word_starts(
     return starts, False
 
 
+@cache
 def load_splitter(segmenter: str) -> WordSplitter | None:
-    """Return the word splitter "jieba", or None for "none".
+    """Return the word splitter "jieba" (loaded once in a process), or None for "none".
 
     Raises:
         ValueError: another name.
