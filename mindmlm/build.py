@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -242,7 +241,7 @@ def read_texts(predict_data: str | list[str]) -> list[str]:
     """
     if isinstance(predict_data, list):
         return predict_data
-    if not os.path.isfile(predict_data):
+    if not _names_a_file(predict_data):
         return [predict_data]
     try:
         lines = Path(predict_data).read_text(encoding="utf-8-sig").split("\n")
@@ -252,3 +251,10 @@ def read_texts(predict_data: str | list[str]) -> list[str]:
     if not texts:
         raise ConfigError(f"predict_data: {predict_data} has no text in it")
     return texts
+
+
+def _names_a_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False

@@ -238,9 +238,7 @@ class _TrainingJob:
         steps = build.total_steps(self.config, self.corpus.train.num_samples)
         self._announce(steps)
         writer = self._metrics_writer()
-        train_step = build.build_train_step(
-            self.config, self.model, self.optimizer, steps, phases
-        )
+        train_step = build.build_train_step(self.config, self.model, self.optimizer, steps, phases)
         evaluator = build.build_evaluator(
             self.config, self.model, self.corpus.evaluation, self.tokenizer
         )

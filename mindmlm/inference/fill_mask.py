@@ -114,5 +114,3 @@ def _pad(batch: Sequence[Encoded], pad_id: int, max_length: int) -> tuple[np.nda
         mask[row, : len(encoded.ids)] = 1
         positions[row, : len(encoded.blanks)] = encoded.blanks
     return ids, mask, np.zeros_like(ids), positions
-
-

@@ -94,6 +94,18 @@ class GeluTanh(nn.Cell):
         return (dout[0] * gate * (1.0 + x * (1.0 - gate) * slope),)
 
 
+class Relu(nn.Cell):
+    """max(x, 0), in the form of the activations above."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu = ops.ReLU()
+
+    def construct(self, x: ms.Tensor) -> tuple:
+        """Return (ReLU(x),)."""
+        return (self.relu(x),)
+
+
 class Normalize(nn.Cell):
     """Layer normalisation over the last axis (Ba et al. 2016) of x [rows, columns]."""
 

@@ -5,7 +5,9 @@ import hashlib
 import numpy as np
 
 
-def initial_value(name: str, shape: tuple[int, ...], seed: int, standard_deviation: float) -> np.ndarray:
+def initial_value(
+    name: str, shape: tuple[int, ...], seed: int, standard_deviation: float
+) -> np.ndarray:
     """Value of the parameter called `name`, float32 [shape].
 
     Biases are 0, normalisation scales 1, everything else normal with mean 0 and the given standard

@@ -9,14 +9,14 @@ import mindspore as ms
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import initializer
 
-from mindmlm.models.functional import AddBias, Gelu, GeluTanh, Normalize, Softmax
+from mindmlm.models.functional import AddBias, Gelu, GeluTanh, Normalize, Relu, Softmax
 
-_ACTIVATIONS = {"gelu": Gelu, "gelu_tanh": GeluTanh}
+_ACTIVATIONS: dict[str, type[nn.Cell]] = {"gelu": Gelu, "gelu_tanh": GeluTanh, "relu": Relu}
 _MASKED_SCORE = -1.0e9
 
 
 def parameter(shape: tuple[int, ...], name: str) -> Parameter:
-    """A float32 parameter of zeros; its values come from `models.initialization` or a checkpoint."""
+    """A float32 parameter of zeros; its values come from `initialization` or a checkpoint."""
     return Parameter(initializer("zeros", shape, ms.float32), name=name)
 
 
@@ -73,13 +73,10 @@ class Activation(nn.Cell):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.is_relu = name == "relu"
-        self.function = nn.ReLU() if self.is_relu else _ACTIVATIONS[name]()
+        self.function: nn.Cell = _ACTIVATIONS[name]()
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Apply the activation to every element."""
-        if self.is_relu:
-            return self.function(x)
         return self.function(x)[0]
 
 
@@ -110,7 +107,9 @@ class SelfAttention(nn.Cell):
     of the heads works unchanged.
     """
 
-    def __init__(self, hidden_size: int, head_size: int, dropout: float, compute_dtype: str) -> None:
+    def __init__(
+        self, hidden_size: int, head_size: int, dropout: float, compute_dtype: str
+    ) -> None:
         super().__init__()
         self.head_size = head_size
         self.scale = head_size**-0.5

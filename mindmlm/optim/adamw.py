@@ -7,7 +7,6 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, nn, ops
 
-
 FIRST_MOMENT = "first_moment."
 SECOND_MOMENT = "second_moment."
 

@@ -11,8 +11,8 @@ from mindspore import Parameter, nn
 
 from mindmlm.optim.adamw import AdamW
 from mindmlm.optim.schedules import Schedule
-from mindmlm.training.state import TrainState
 from mindmlm.training.gradients import Accumulate, ForwardBackward, GradientNorm
+from mindmlm.training.state import TrainState
 
 Phase = Callable[[str], AbstractContextManager[None]]
 
@@ -124,7 +124,9 @@ class TrainStep:
         if self.max_grad_norm is not None and norm > self.max_grad_norm:
             clip = self.max_grad_norm / norm
         factor = ms.Tensor(clip / scale, ms.float32)
-        self.optimizer(*self.optimizer.scalars(learning_rate, updates), factor, *gradients).asnumpy()
+        self.optimizer(
+            *self.optimizer.scalars(learning_rate, updates), factor, *gradients
+        ).asnumpy()
 
 
 def _tensors(micro: MicroBatch) -> Iterator[ms.Tensor]:

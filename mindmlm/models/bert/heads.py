@@ -10,7 +10,10 @@ from mindmlm.models.layers import Activation, Dense, LayerNorm, Matmul, paramete
 
 
 class MaskedLMHead(nn.Cell):
-    """Dense, activation, normalisation and the tied decoder (google-research/bert `get_masked_lm_output`)."""
+    """Dense, activation, normalisation and the tied decoder.
+
+    As `get_masked_lm_output` of google-research/bert `run_pretraining.py`.
+    """
 
     def __init__(self, config: BertModelConfig, vocab_size: int) -> None:
         super().__init__()

@@ -30,9 +30,7 @@ class BertEmbeddings(nn.Cell):
         self.dropout = Dropout(config.hidden_dropout_prob)
         self.gather = ops.Gather()
 
-    def construct(
-        self, input_ids: ms.Tensor, segment_ids: ms.Tensor, keep: ms.Tensor
-    ) -> ms.Tensor:
+    def construct(self, input_ids: ms.Tensor, segment_ids: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
         """input_ids, segment_ids int32 [batch, sequence] -> [batch * sequence, hidden]."""
         batch, sequence = input_ids.shape
         words = self.gather(self.word, ops.reshape(input_ids, (-1,)), 0)
@@ -100,7 +98,7 @@ class BertModel(nn.Cell):
             self.pooler = Dense(config.hidden_size, config.hidden_size, config.compute_dtype)
 
     def pool(self, x: ms.Tensor, batch: int) -> ms.Tensor:
-        """Encoder output [batch * sequence, hidden] -> tanh(dense(first position)) [batch, hidden]."""
+        """[batch * sequence, hidden] -> tanh(dense(first position)) [batch, hidden]."""
         first = ops.reshape(x, (batch, -1, x.shape[1]))[:, 0]
         return ops.tanh(self.pooler(first))
 

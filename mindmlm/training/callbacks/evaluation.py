@@ -16,7 +16,7 @@ class EvaluationCallback(Callback):
         self.writer = writer
 
     def on_train_begin(self, run: Run) -> None:
-        """Evaluate the weights the run starts from, so that progress has something to be seen by."""
+        """Evaluate the weights that a new run starts from, to measure progress by."""
         if run.state.step == 0:
             self._evaluate(run)
 
