@@ -82,9 +82,15 @@ def build_model(config: RunConfig, tokenizer: BertTokenizer) -> nn.Cell:
             f"model.model_config.vocab_size: {vocab_size} is less than the {tokenizer.vocab_size} "
             "tokens of the vocabulary; use null for the tokenizer's size, or a larger number"
         )
-    model = BertForMaskedLM(settings, vocab_size)
+    return initialised(BertForMaskedLM(settings, vocab_size), config)
+
+
+def initialised(model: nn.Cell, config: RunConfig) -> nn.Cell:
+    """Give every parameter of `model` its initial value; returns the model."""
     for value in model.get_parameters():
-        start = initial_value(value.name, value.shape, config.seed, settings.initializer_range)
+        start = initial_value(
+            value.name, value.shape, config.seed, config.model.settings.initializer_range
+        )
         value.set_data(ms.Tensor(start))
     return model
 

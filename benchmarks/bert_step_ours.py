@@ -1,0 +1,78 @@
+"""Worker: training steps of our BERT on random tokens, with the real step, batches and dropout."""
+
+import argparse
+
+import numpy as np
+
+from benchmarks.worker import serve
+from mindmlm.config import load_config
+from mindmlm.data.loader import Prefetcher
+from mindmlm.runtime.context import initialise
+
+
+def main() -> None:
+    """Parse the shape, build the step, serve."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--batch_size", type=int, required=True)
+    parser.add_argument("--sequence", type=int, required=True)
+    parser.add_argument("--steps", type=int, default=1)
+    options = parser.parse_args()
+    initialise("CPU", device_id=0, mode=0)
+    from mindmlm import build
+    from mindmlm.models.bert.dropout_sites import dropout_sites
+    from mindmlm.models.bert.heads import BertForMaskedLM
+    from mindmlm.models.dropout import keep_masks
+    from mindmlm.training.phases import PhaseTimer
+    from mindmlm.training.state import TrainState
+    from mindmlm.training.train_step import MicroBatch
+
+    overrides = [
+        f"runner_config.batch_size={options.batch_size}",
+        f"train_dataset.max_seq_length={options.sequence}",
+        "lr_schedule.type=constant",
+        "lr_schedule.warmup_ratio=null",
+        "lr_schedule.learning_rate=1e-4",
+    ]
+    config = load_config(options.config, overrides, require_inputs=False).config
+    settings = config.model.settings
+    model = build.initialised(BertForMaskedLM(settings, settings.vocab_size), config)
+    optimizer = build.build_optimizer(config, model)
+    step = build.build_train_step(config, model, optimizer, 10**6, PhaseTimer())
+    state = TrainState()
+    sites = dropout_sites(settings, options.sequence)
+    inputs = random_inputs(options.batch_size, options.sequence, settings.vocab_size)
+    tokens = options.batch_size * options.sequence
+
+    def make(number: int) -> MicroBatch:
+        keeps = keep_masks(sites, 0, number, np.arange(options.batch_size))
+        return MicroBatch(inputs, keeps, float(inputs[-1].sum()), tokens)
+
+    batches = Prefetcher(make, workers=1, prefetch=2)
+
+    def work() -> float:
+        for _ in range(options.steps):
+            step.run([next(batches)], state)
+            state.step += 1
+        return options.steps * tokens
+
+    serve(work, warm_up=2)
+    batches.close()
+
+
+def random_inputs(batch: int, sequence: int, vocab_size: int) -> tuple[np.ndarray, ...]:
+    """A full batch without padding, 15 % of its positions chosen."""
+    rng = np.random.default_rng(0)
+    predictions = -(-15 * sequence // 100)
+    ids = rng.integers(1000, vocab_size, (batch, sequence)).astype(np.int32)
+    positions = np.stack(
+        [np.sort(rng.choice(sequence, predictions, replace=False)) for _ in range(batch)]
+    ).astype(np.int32)
+    labels = np.take_along_axis(ids, positions, 1)
+    ones = np.ones((batch, sequence), np.int32)
+    weights = np.ones(positions.shape, np.float32)
+    return ids, ones, np.zeros_like(ids), positions, labels, weights
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Speed beside the peers, in one run: `python benchmarks/run.py NAME [--json] [--rounds N]`."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from benchmarks.harness import Benchmark, Result, run_benchmark  # noqa: E402
+from benchmarks.machine import describe_machine  # noqa: E402
+
+_BERT_BASE = str(PROJECT / "configs" / "bert" / "run_bert_base_uncased.yaml")
+
+
+def _bert_step(batch: int, sequence: int, *peer_options: str) -> Benchmark:
+    shape = ("--batch_size", str(batch), "--sequence", str(sequence))
+    dtype = "bf16 autocast" if "--bf16" in peer_options else "fp32"
+    return Benchmark(
+        title=f"BERT-base masked-LM training step, batch {batch} x {sequence}, dropout 0.1, AdamW",
+        unit="tokens/s",
+        ours=("bert_step_ours.py", "--config", _BERT_BASE, *shape),
+        peer=("bert_step_huggingface.py", *shape, *peer_options),
+        peer_name=f"Hugging Face transformers on PyTorch, {dtype}",
+    )
+
+
+BENCHMARKS = {
+    "bert_base_train_8x128": _bert_step(8, 128),
+    "bert_base_train_8x128_vs_bf16": _bert_step(8, 128, "--bf16"),
+}
+
+
+def main() -> int:
+    """Run the benchmarks that were named and print their results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="benchmarks: " + "; ".join(f"{name} ({b.title})" for name, b in BENCHMARKS.items()),
+    )
+    parser.add_argument("name", choices=[*BENCHMARKS, "all"])
+    parser.add_argument("--json", action="store_true", help="one JSON object a benchmark")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
+    options = parser.parse_args()
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
+    names = list(BENCHMARKS) if options.name == "all" else [options.name]
+    machine = describe_machine()
+    if not options.json:
+        print(json.dumps(machine))
+    for name in names:
+        result = run_benchmark(name, BENCHMARKS[name], options.rounds)
+        print(_as_json(result, machine) if options.json else _as_text(result), flush=True)
+    return 0
+
+
+def _as_json(result: Result, machine: dict[str, object]) -> str:
+    return json.dumps({**result.to_dict(), "machine": machine})
+
+
+def _as_text(result: Result) -> str:
+    benchmark = BENCHMARKS[result.name]
+    return (
+        f"{result.name}: {benchmark.title}\n"
+        f"  ours  {result.ours:10.1f} {result.unit}\n"
+        f"  peer  {result.peer:10.1f} {result.unit}  ({benchmark.peer_name})\n"
+        f"  ratio {result.ratio:10.2f} x"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
