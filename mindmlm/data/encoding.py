@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mindmlm.data.segmentation import load_splitter, word_starts
+from mindmlm.data.segmentation import load_splitter, piece_groups, word_starts
 from mindmlm.tokenizers.bert import BertTokenizer
 
 
@@ -46,23 +46,30 @@ class CorpusEncoder:
     def encode(self, documents: Sequence[Sequence[str]]) -> EncodedChunk:
         """Encode documents given as lists of lines."""
         texts = [line for document in documents for line in document]
-        tokens: list[np.ndarray] = [np.zeros(0, np.int32)]
-        starts: list[np.ndarray] = [np.zeros(0, np.bool_)]
-        fallbacks = 0
-        for text, encoded in zip(texts, self._tokenizer.encode_batch(texts), strict=True):
-            continuation = self._tokenizer.is_continuation[encoded.ids]
-            begins, fell_back = word_starts(text, encoded.offsets, continuation, self._split)
-            tokens.append(encoded.ids)
-            starts.append(begins)
-            fallbacks += fell_back
+        tokens, starts, fallbacks = self._encode_lines(texts)
         return EncodedChunk(
             hashes=np.array([document_hash(document) for document in documents], np.uint64),
             lines=np.array([len(document) for document in documents], np.int64),
-            lengths=np.array([len(ids) for ids in tokens[1:]], np.int64),
-            tokens=np.concatenate(tokens),
-            word_starts=np.concatenate(starts),
+            lengths=np.array([len(ids) for ids in tokens], np.int64),
+            tokens=np.concatenate([np.zeros(0, np.int32), *tokens]),
+            word_starts=np.concatenate([np.zeros(0, np.bool_), *starts]),
             counts=np.array([len(texts) if self._split else 0, fallbacks], np.int64),
         )
+
+    def _encode_lines(self, texts: Sequence[str]) -> tuple[list[np.ndarray], list[np.ndarray], int]:
+        """Return tokens and word starts of every line, and how many lines fell back."""
+        is_continuation = self._tokenizer.is_continuation
+        if self._split is None:
+            tokens = self._tokenizer.encode_ids(texts)
+            return tokens, [piece_groups(is_continuation[ids]) for ids in tokens], 0
+        encoded = self._tokenizer.encode_batch(texts)
+        starts = []
+        fallbacks = 0
+        for text, line in zip(texts, encoded, strict=True):
+            begins = word_starts(text, line.offsets, is_continuation[line.ids], self._split)
+            fallbacks += begins is None
+            starts.append(np.ones(len(line.ids), np.bool_) if begins is None else begins)
+        return [line.ids for line in encoded], starts, fallbacks
 
 
 def document_hash(lines: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mindmlm.tokenizers.characters import is_cjk, is_punctuation
+from mindmlm.tokenizers.characters import contains_cjk, is_punctuation
 
 WordSplitter = Callable[[str], list[int]]
 
@@ -37,29 +37,36 @@ def align_words(
     return starts
 
 
-def word_starts(
-    text: str, offsets: np.ndarray, continuation: np.ndarray, split: WordSplitter | None
-) -> tuple[np.ndarray, bool]:
-    """Return (bool [n] "a word begins here", whether the text fell back to token masking).
+def piece_groups(continuation: np.ndarray) -> np.ndarray:
+    """Return bool [n] "a word begins here" when only ``##`` pieces join their predecessor."""
+    starts = ~continuation
+    starts[:1] = True
+    return starts
 
-    ``##`` pieces always join their predecessor. With a splitter a token begins a word when it is
-    the first one in that word. Where token and word do not line up every token is its own word
-    (the rule of Chinese-BERT-wwm, ymcui/Chinese-BERT-wwm#13).
+
+def word_starts(
+    text: str, offsets: np.ndarray, continuation: np.ndarray, split: WordSplitter
+) -> np.ndarray | None:
+    """Return bool [n] "a word begins here", None when tokens and words do not line up.
+
+    A token begins a word when it is the first one in that word of the splitter; ``##`` pieces
+    always join their predecessor. The caller then falls back to token masking, the rule of
+    Chinese-BERT-wwm (ymcui/Chinese-BERT-wwm#13).
 
     Args:
         text: the original text.
         offsets: int32 [n, 2] of its tokens.
         continuation: bool [n], the token is a ``##`` piece.
-        split: gives the first character of every word; None = only ``##`` pieces are grouped.
+        split: gives the first character of every word.
     """
-    starts = ~continuation
-    if split is not None and len(offsets):
-        aligned = align_words(offsets, np.array(split(text), np.int64), len(text))
-        if aligned is None:
-            return np.ones(len(offsets), np.bool_), True
-        starts &= aligned
-    starts[:1] = True
-    return starts, False
+    groups = piece_groups(continuation)
+    if not len(offsets):
+        return groups
+    aligned = align_words(offsets, np.array(split(text), np.int64), len(text))
+    if aligned is None:
+        return None
+    groups &= aligned
+    return groups
 
 
 @cache
@@ -108,7 +115,7 @@ class JiebaSplitter:
 def _joined(words: Iterator[tuple[str, int, int]]) -> Iterator[int]:
     previous_open = False
     for word, start, _ in words:
-        has_ideograph = any(map(is_cjk, word))
+        has_ideograph = contains_cjk(word)
         if not (previous_open and not has_ideograph and _is_inside_of_unit(word[0])):
             yield start
         previous_open = not has_ideograph and _is_inside_of_unit(word[-1])

@@ -15,7 +15,7 @@ from mindmlm.runtime.files import sync_directory, write_text_atomic
 
 FORMAT_VERSION = 1
 _TOKENS, _WORD_STARTS, _ENDS, _META = "tokens.bin", "word_starts.bin", "ends.bin", "meta.json"
-_BUFFERED_TOKENS = 1 << 18
+_BUFFERED_TOKENS = 1 << 16
 
 
 def token_dtype(vocab_size: int) -> np.dtype:
@@ -119,8 +119,9 @@ class TokenStoreWriter:
             self._discard()
 
     def append(self, tokens: np.ndarray, word_starts: np.ndarray) -> None:
-        """Add one sample of at least one token; both arrays are [n] and are copied later."""
-        self._pending.append((tokens, word_starts))
+        """Add one sample of at least one token; both arrays are [n] and are copied."""
+        # Views would keep the whole chunk they were cut from in memory.
+        self._pending.append((tokens.astype(self._dtype), word_starts.astype(np.bool_)))
         self._pending_tokens += len(tokens)
         self.num_samples += 1
         self.num_tokens += len(tokens)
@@ -130,8 +131,8 @@ class TokenStoreWriter:
     def _flush(self) -> None:
         if not self._pending:
             return
-        tokens = np.concatenate([sample[0] for sample in self._pending]).astype(self._dtype)
-        starts = np.concatenate([sample[1] for sample in self._pending]).astype(np.bool_)
+        tokens = np.concatenate([sample[0] for sample in self._pending])
+        starts = np.concatenate([sample[1] for sample in self._pending])
         lengths = np.array([len(sample[0]) for sample in self._pending], "<i8")
         ends = np.cumsum(lengths) + (self.num_tokens - self._pending_tokens)
         for name, array in ((_TOKENS, tokens), (_WORD_STARTS, starts), (_ENDS, ends)):

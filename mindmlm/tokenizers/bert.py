@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -79,10 +80,15 @@ class BertTokenizer:
         return [
             TokenizedText(
                 np.array(encoding.ids, np.int32),
-                np.array(encoding.offsets, np.int32).reshape(-1, 2),
+                np.fromiter(chain.from_iterable(encoding.offsets), np.int32).reshape(-1, 2),
             )
             for encoding in self._encode(texts)
         ]
+
+    def encode_ids(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return the ids of `encode_batch`, int32 [n] for each text, without the offsets."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(encoding.ids, np.int32) for encoding in encodings]
 
     def encode_with_blanks(self, text: str) -> np.ndarray:
         """Return int32 [n] ids `[CLS] ... [SEP]`; a literal "[MASK]" in ``text`` is a blank."""

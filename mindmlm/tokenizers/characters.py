@@ -1,5 +1,6 @@
 """Character classes of BERT's tokenizer (google-research/bert `tokenization.py`)."""
 
+import re
 import unicodedata
 
 _CJK_BLOCKS = (
@@ -14,10 +15,12 @@ _CJK_BLOCKS = (
 )
 
 
-def is_cjk(character: str) -> bool:
-    """Tell whether BERT makes a token of its own of this ideograph (kana and hangul: no)."""
-    code = ord(character)
-    return code >= 0x3400 and any(first <= code <= last for first, last in _CJK_BLOCKS)
+_CJK = re.compile("[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in _CJK_BLOCKS) + "]")
+
+
+def contains_cjk(text: str) -> bool:
+    """Tell whether BERT makes a token of its own of some ideograph here (kana, hangul: no)."""
+    return _CJK.search(text) is not None
 
 
 def is_punctuation(character: str) -> bool:

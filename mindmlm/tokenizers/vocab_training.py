@@ -7,7 +7,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import CONTINUATION_PREFIX, SPECIAL_TOKENS, UNK, bert_normalizer
-from mindmlm.tokenizers.characters import is_cjk, is_punctuation
+from mindmlm.tokenizers.characters import contains_cjk, is_punctuation
 
 MAX_CHARACTERS = 256_000_000
 MAX_DISTINCT_WORDS = 2_000_000
@@ -75,7 +75,7 @@ def _count_words(texts: Iterable[str], do_lower_case: bool) -> Counter[str]:
 
 
 def _stands_alone(character: str) -> bool:
-    return is_cjk(character) or is_punctuation(character)
+    return contains_cjk(character) or is_punctuation(character)
 
 
 def _characters(words: Counter[str]) -> list[str]:

@@ -48,6 +48,7 @@ def assert_equal_to_transformers(path: Path, texts: list[str], lower: bool) -> N
     peer = transformers.BertTokenizerFast(vocab_file=str(path), do_lower_case=lower)
     ours = BertTokenizer.from_vocab_file(path, lower)
     theirs = peer(texts, add_special_tokens=False, return_offsets_mapping=True)
+    assert [ids.tolist() for ids in ours.encode_ids(texts)] == theirs["input_ids"]
     for text, mine, ids, offsets in zip(
         texts, ours.encode_batch(texts), theirs["input_ids"], theirs["offset_mapping"], strict=True
     ):
