@@ -6,8 +6,10 @@ program that started it (as `multiprocessing` does) nor pickle.
 
 import json
 import os
+import signal
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import fields
 from typing import IO, Any
 
@@ -81,9 +83,12 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
 
 def main() -> None:
     """Serve on the standard streams; whatever else prints goes to standard error."""
+    # Ctrl-C reaches the whole process group; the parent decides and closes our input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    serve(sys.stdin.buffer, replies)
+    with suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, replies)
 
 
 if __name__ == "__main__":

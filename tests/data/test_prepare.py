@@ -1,4 +1,5 @@
 import hashlib
+import io
 import os
 import random
 import shutil
@@ -16,13 +17,16 @@ import pytest
 
 from mindmlm.data import corpus_job, encoding_pool
 from mindmlm.data.corpus_job import SampleSettings
+from mindmlm.data.encoding import CorpusEncoder, EncodedChunk
+from mindmlm.data.encoding_worker import read_chunk, serve, write_json
 from mindmlm.data.prepare import (
     CorpusSettings,
     PreparedCorpus,
     prepare_corpus,
     prepare_evaluation,
 )
-from mindmlm.data.samples import english_topics, write_sample
+from mindmlm.data.report import ReadReport
+from mindmlm.data.samples import chinese_sample_path, english_topics, write_sample
 from mindmlm.data.sources.text import TextReader
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import DataError
@@ -276,3 +280,29 @@ def test_english_sample_is_prose(tmp_path: Path) -> None:
     assert not [line for paragraphs in documents for line in paragraphs if line != line.strip()]
     with pytest.raises(ValueError, match="en and zh"):
         write_sample("fr", tmp_path)
+
+
+def test_chinese_sample_is_the_shipped_one(tmp_path: Path) -> None:
+    path = write_sample("zh", tmp_path)
+    assert path.read_bytes() == chinese_sample_path().read_bytes()
+    report = ReadReport()
+    documents = list(TextReader(text_format="document").documents([path], report))
+    assert len(documents) > 10
+    assert not report.skipped
+
+
+def test_a_worker_answers_what_the_encoder_gives_and_ends_with_its_input() -> None:
+    documents = [["学习 abc", "d"], ["数据，深度"], ["\u200b"]]
+    requests, replies = io.BytesIO(), io.BytesIO()
+    setup = {"vocab": TOKENIZER.vocab, "do_lower_case": True, "segmenter": "jieba"}
+    for value in (setup, documents, []):
+        write_json(requests, value)
+    requests.seek(0)
+    serve(requests, replies)
+    replies.seek(0)
+    direct = CorpusEncoder(TOKENIZER, "jieba")
+    for expected in (direct.encode(documents), direct.encode([])):
+        answer = read_chunk(replies)
+        for name in EncodedChunk.__dataclass_fields__:
+            assert getattr(answer, name).tolist() == getattr(expected, name).tolist()
+    assert not replies.read()
