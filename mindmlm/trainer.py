@@ -77,6 +77,7 @@ def evaluate(loaded: LoadedConfig) -> dict[str, float]:
         tokenizer = _checkpoint_tokenizer(config, checkpoint)
         model = build.build_model(config, tokenizer)
         build.load_tensors(model.get_parameters(), checkpoint, "model")
+        _warn_of_training_text(config, checkpoint)
         store, report = prepare_evaluation(
             build.corpus_settings(config), tokenizer, folder.dataset_cache, progress=True
         )
@@ -86,6 +87,18 @@ def evaluate(loaded: LoadedConfig) -> dict[str, float]:
         with MetricsWriter(folder.metrics) as writer:
             writer.write(line)
         return line
+
+
+def _warn_of_training_text(config: RunConfig, checkpoint: Checkpoint) -> None:
+    """Say so when the text to judge on is the one the weights were trained on."""
+    trained_on = RunConfig.model_validate(checkpoint.config).train_dataset.data_loader.dataset_dir
+    judged_on = config.eval_dataset.data_loader.dataset_dir
+    if judged_on and trained_on and Path(judged_on).resolve() == Path(trained_on).resolve():
+        logger.warning(
+            "%s is the text this model was trained on, so the numbers flatter it; for the held-out "
+            "part alone give --train_dataset.data_loader.dataset_dir instead of --dataset_dir",
+            judged_on,
+        )
 
 
 def predict(loaded: LoadedConfig) -> list[dict[str, Any]]:
@@ -119,15 +132,24 @@ def _resolve(config: RunConfig) -> Resolved:
 
 
 def _starting_point(config: RunConfig, folder: RunFolder) -> Checkpoint | None:
-    """The checkpoint to start from; None for a new run, whose folder must hold none."""
-    if config.load_checkpoint:
-        return _resolve(config).checkpoint
-    if folder.checkpoints.is_dir() and any(folder.checkpoints.glob("step_*")):
+    """The checkpoint to start from, if any.
+
+    Raises:
+        ConfigError: the output folder holds the checkpoints of another run than the one that goes
+            on here.
+    """
+    checkpoint = _resolve(config).checkpoint if config.load_checkpoint else None
+    same_run = (
+        checkpoint is not None
+        and config.run_mode == "train"
+        and checkpoint.path.parent.resolve() == folder.checkpoints.resolve()
+    )
+    if folder.has_checkpoints() and not same_run:
         raise ConfigError(
             f"output_dir: {folder.root} holds the checkpoints of an earlier run; go on with it by "
-            "--load_checkpoint latest, or choose another folder with --output_dir"
+            "--run_mode train --load_checkpoint latest, or choose another folder with --output_dir"
         )
-    return None
+    return checkpoint
 
 
 def _training_tokenizer(
@@ -264,7 +286,7 @@ class _TrainingJob:
         layout = build.batch_layout(self.config)
         logger.info(
             "%s: %s parameters; global batch %d = batch_size %d x data_parallel %d x "
-            "gradient_accumulation_steps %d; %d steps, output in %s",
+            "micro_batch_num 1 x gradient_accumulation_steps %d; %d steps, output in %s",
             self.config.trainer.model_name,
             f"{build.count_parameters(self.model):,}",
             layout.global_batch_size,
@@ -280,9 +302,8 @@ class _TrainingJob:
                 self.state.step,
                 steps,
             )
-        plain = {"mindmlm_version": __version__, **to_plain(self.config)}
-        header = f"# written by mindmlm {plain.pop('mindmlm_version')}; loads as --config\n"
-        text = yaml.safe_dump(plain, allow_unicode=True, sort_keys=False)
+        header = f"# written by mindmlm {__version__}; loads as --config\n"
+        text = yaml.safe_dump(to_plain(self.config), allow_unicode=True, sort_keys=False)
         write_text_atomic(self.folder.config, header + text)
 
     def _metrics_writer(self) -> MetricsWriter:

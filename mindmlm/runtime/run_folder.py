@@ -78,6 +78,10 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
+    def has_checkpoints(self) -> bool:
+        """Whether a run has saved anything here."""
+        return self.checkpoints.is_dir() and any(self.checkpoints.glob("step_*"))
+
     def set_old_metrics_aside(self) -> None:
         """Rename the metrics of an earlier run that left no checkpoint; nothing is lost."""
         if not self.metrics.exists():

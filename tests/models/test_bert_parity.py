@@ -110,3 +110,21 @@ def test_logits_loss_and_gradients_equal_huggingface(models, batch, sequence):
         difference = np.linalg.norm(gradient.asnumpy() - reference)
         relative = 0.0 if parameter.name.endswith("key.bias") else np.linalg.norm(reference)
         assert difference <= 1e-4 * relative + 1e-6, parameter.name
+
+
+def test_pooler_equals_huggingface(graph_mode):
+    torch.manual_seed(11)
+    theirs = transformers.BertModel(
+        transformers.BertConfig(vocab_size=VOCAB, initializer_range=0.1, **SHAPE)
+    ).eval()
+    ours = BertForMaskedLM(BertModelConfig(add_pooling_layer=True, **SHAPE), VOCAB)
+    state = {f"bert.{name}": value.detach().numpy() for name, value in theirs.state_dict().items()}
+    for value in ours.bert.get_parameters():
+        value.set_data(ms.Tensor(state[huggingface_name(value.name)]))
+    ids, mask, segments, *_ = random_batch(3, 12, seed=5)
+    expected = theirs(*(torch.from_numpy(a.astype(np.int64)) for a in (ids, mask, segments)))
+    ours.set_train(False)
+    encoded = ours.bert(*(ms.Tensor(array) for array in (ids, mask, segments)), ())
+    pooled = ours.bert.pool(encoded, 3).asnumpy()
+    assert np.abs(pooled - expected.pooler_output.detach().numpy()).max() <= 1e-5
+    assert not any("pooler" in value.name for value in ours.trainable_params())
