@@ -17,7 +17,7 @@ from mindmlm.data.cache import cached_folder
 from mindmlm.data.encoding import EncodedChunk
 from mindmlm.data.encoding_pool import encode_documents
 from mindmlm.data.report import ReadReport
-from mindmlm.data.segmentation import segmenter_version
+from mindmlm.data.segmentation import piece_groups, segmenter_version
 from mindmlm.data.sources.text import TextReader
 from mindmlm.data.store import FORMAT_VERSION, TokenStore, TokenStoreWriter
 from mindmlm.errors import DataError
@@ -137,7 +137,11 @@ class CorpusJob:
             ]
             makers = [self._sample_maker(writer) for writer in writers]
             for text_hash, tokens, word_starts, lengths in self._documents(report):
-                makers[text_hash < threshold].add(tokens, word_starts, lengths)
+                held_out = text_hash < threshold
+                if held_out:
+                    # Evaluation masks tokens; its samples must not depend on the segmenter.
+                    word_starts = piece_groups(self.tokenizer.is_continuation[tokens])
+                makers[held_out].add(tokens, word_starts, lengths)
                 hashes = hashes.including(text_hash)
             for maker in makers:
                 maker.finish()

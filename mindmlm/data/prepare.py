@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mindmlm.data.corpus_job import CorpusJob, SampleSettings
@@ -121,4 +121,6 @@ def _evaluation_files(settings: CorpusSettings) -> list[Path]:
 def _evaluation_job(
     settings: CorpusSettings, tokenizer: BertTokenizer, files: Sequence[Path], progress: bool
 ) -> CorpusJob:
-    return CorpusJob(files, settings.samples, tokenizer, settings.eval_num_samples, progress)
+    # Evaluation masks tokens; its samples must not depend on the segmenter.
+    samples = replace(settings.samples, segmenter="none")
+    return CorpusJob(files, samples, tokenizer, settings.eval_num_samples, progress)

@@ -133,6 +133,27 @@ def test_evaluation_alone_equals_the_held_out_part(corpus_file: Path, tmp_path: 
     assert store.fingerprint == corpus.evaluation.fingerprint
 
 
+@pytest.mark.parametrize("separate", [False, True])
+def test_evaluation_does_not_depend_on_the_segmenter(
+    corpus_file: Path, tmp_path: Path, separate: bool
+) -> None:
+    options = settings_for(
+        corpus_file, holdout_fraction=0.3, eval_dataset_dir=str(corpus_file) if separate else ""
+    )
+    corpora = [
+        prepare_corpus(
+            replace(
+                options, samples=replace(options.samples, segmenter=segmenter, max_seq_length=12)
+            ),
+            TOKENIZER,
+            tmp_path / "cache",
+        )
+        for segmenter in ("jieba", "none")
+    ]
+    assert corpora[0].evaluation.fingerprint == corpora[1].evaluation.fingerprint
+    assert corpora[0].train.fingerprint != corpora[1].train.fingerprint
+
+
 def cache_keys(cache: Path) -> set[str]:
     return {path.name for path in cache.iterdir()}
 
