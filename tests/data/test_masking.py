@@ -13,6 +13,9 @@ from mindmlm.data.masking import (
     VocabularyInfo,
     mask_batch,
 )
+from mindmlm.data.masking.apply import STRATEGIES
+from mindmlm.data.masking.similar_words import SimilarWords
+from mindmlm.data.masking.terms import TermTable
 from mindmlm.tokenizers.bert import SPECIAL_TOKENS, BertTokenizer
 
 VOCAB_SIZE = 200
@@ -20,6 +23,11 @@ VOCABULARY = VocabularyInfo.from_tokenizer(
     BertTokenizer([*SPECIAL_TOKENS, *(f"t{n}" for n in range(VOCAB_SIZE - 5))])
 )
 UNK, CLS, SEP, MASK = 1, 2, 3, 4
+SIMILAR = SimilarWords(
+    [np.array([n]) for n in range(5, 100)] + [np.array([n, n + 1]) for n in range(5, 100)],
+    {n: [(n + 1) % 95, (n + 2) % 95] for n in range(0, 95, 2)},
+)
+TERMS = TermTable([np.array([n, m]) for n in range(5, 30) for m in range(5, 200)], 5.0)
 
 
 def random_rows(seed: int, rows: int, columns: int, unknown: float = 0.03) -> TokenBatch:
@@ -82,11 +90,15 @@ def reference_word_selection(
 batches = st.builds(random_rows, st.integers(0, 10_000), st.integers(1, 6), st.integers(3, 40))
 options = st.builds(
     MaskingSettings,
-    strategy=st.sampled_from(["token", "whole_word"]),
+    strategy=st.sampled_from(sorted([*STRATEGIES, "mixture"])),
     masked_lm_prob=st.floats(0.01, 1.0),
     mask_prob=st.floats(0, 0.5),
     random_prob=st.floats(0, 0.5),
     max_predictions_per_seq=st.one_of(st.none(), st.integers(1, 50)),
+    unit=st.sampled_from(["published", "piece", "word"]),
+    mixture=st.just((("span", 1.0), ("whole_word", 2.0), ("macbert", 3.0))),
+    terms=st.sampled_from([None, TERMS]),
+    similar_words=st.just(SIMILAR),
 )
 
 
@@ -105,7 +117,10 @@ def test_invariants(batch: TokenBatch, option: MaskingSettings, seed: int, epoch
         picked = chosen_columns(result, row)
         length = int(batch.lengths[row])
         budget = min(width, max(1, round(length * option.masked_lm_prob)))
-        assert len(picked) <= budget
+        # Spans round up and n-grams count words; the others keep BERT's budget.
+        assert len(picked) <= (
+            budget if option.strategy in ("token", "whole_word", "token_span") else width
+        )
         assert picked == sorted(set(picked))
         assert (result.masked_lm_ids[row][: len(picked)] == batch.input_ids[row, picked]).all()
         assert not np.isin(batch.input_ids[row, picked], range(5)).any()
@@ -114,6 +129,7 @@ def test_invariants(batch: TokenBatch, option: MaskingSettings, seed: int, epoch
         untouched = np.delete(np.arange(columns), picked)
         assert (result.input_ids[row, untouched] == batch.input_ids[row, untouched]).all()
         assert not np.isin(result.input_ids[row, picked], [0, UNK, CLS, SEP]).any()
+        assert option.strategy != "macbert" or not (result.input_ids[row] == MASK).any()
         candidates = int((batch.input_ids[row, :length] >= 5).sum())
         if option.strategy == "token":
             assert len(picked) == min(budget, candidates)
@@ -262,4 +278,4 @@ def test_predictions_of_a_row(probability: float, length: int, expected: int) ->
 
 def test_unknown_strategy() -> None:
     with pytest.raises(KeyError):
-        mask(random_rows(0, 1, 10), MaskingSettings("span"))
+        mask(random_rows(0, 1, 10), MaskingSettings("no_such"))

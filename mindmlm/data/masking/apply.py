@@ -1,22 +1,50 @@
 """Mask a batch: choose columns by the strategy, then replace 80 / 10 / 10."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 import numpy as np
 
-from mindmlm.data.hashing import derive_keys, random_bits, to_range, to_unit_interval
+from mindmlm.data.hashing import derive_keys, random_bits, to_unit_interval
 from mindmlm.data.masking.base import (
-    ACTION_STREAM,
-    REPLACEMENT_STREAM,
+    MIXTURE_STREAM,
     MaskedBatch,
     MaskingSettings,
+    Rows,
     Strategy,
     TokenBatch,
     VocabularyInfo,
-    row_budget,
 )
+from mindmlm.data.masking.ngram import select_ngrams
+from mindmlm.data.masking.replacement import Chosen, replace_tokens, replace_words, units
+from mindmlm.data.masking.span import select_spans, select_token_spans
 from mindmlm.data.masking.token import select_tokens
 from mindmlm.data.masking.whole_word import select_whole_words
 
-STRATEGIES: dict[str, Strategy] = {"token": select_tokens, "whole_word": select_whole_words}
+# Rows of so many tokens together stay in a core's cache.
+_PORTION_TOKENS = 1 << 15
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a strategy chooses, what one draw of 80 / 10 / 10 is made for, and what replaces."""
+
+    select: Strategy
+    unit: str
+    replace: Callable[[np.ndarray, Chosen, MaskingSettings, VocabularyInfo], np.ndarray] = (
+        replace_tokens
+    )
+
+
+STRATEGIES: dict[str, _Kind] = {
+    "token": _Kind(select_tokens, "piece"),
+    "whole_word": _Kind(select_whole_words, "piece"),
+    "span": _Kind(select_spans, "span"),
+    "token_span": _Kind(select_token_spans, "piece"),
+    "ngram": _Kind(select_ngrams, "piece"),
+    "macbert": _Kind(select_ngrams, "word", replace_words),
+}
+MIXTURE = "mixture"
 
 
 def mask_batch(
@@ -29,8 +57,8 @@ def mask_batch(
 ) -> MaskedBatch:
     """Mask rows; the mask of a row is a function of (seed, epoch, sample id) and nothing else.
 
-    Which tokens are chosen: see the strategy. Each chosen token by itself becomes [MASK] with
-    `mask_prob`, a random ordinary token with `random_prob`, or stays. Special tokens ([UNK]
+    Which tokens are chosen: see the strategy. Each unit of chosen tokens by itself becomes [MASK]
+    with `mask_prob`, random ordinary tokens with `random_prob`, or stays. Special tokens ([UNK]
     included) are never chosen and never drawn.
 
     Args:
@@ -47,21 +75,27 @@ def mask_batch(
     predictions = settings.predictions(columns)
     keys = derive_keys(seed, epochs, sample_ids)
     inside = np.arange(columns) < tokens.lengths[:, None]
-    chosen = STRATEGIES[settings.strategy](
-        tokens.word_starts,
-        inside & ~vocabulary.is_special[tokens.input_ids],
-        row_budget(tokens.lengths, settings.masked_lm_prob, predictions),
-        keys,
-        predictions,
-    )
-    positions = np.zeros((rows, predictions), np.int64)
-    weights = np.zeros((rows, predictions), np.bool_)
-    width = chosen.shape[1]
-    weights[:, :width] = chosen < columns
-    positions[:, :width] = np.where(weights[:, :width], chosen, 0)
+    masked = np.empty_like(tokens.input_ids)
+    chosen = np.empty((rows, predictions), np.int64)
+    portion = max(1, _PORTION_TOKENS // columns)
+    for begin in range(0, rows, portion):
+        part = slice(begin, begin + portion)
+        names = _strategies_of_rows(settings, keys[part])
+        for name in dict.fromkeys(names):
+            which = np.flatnonzero([other == name for other in names]) + begin
+            here = part if len(which) == len(names) else which
+            masked[here], chosen[here] = _mask_rows(
+                TokenBatch(tokens.input_ids[here], tokens.word_starts[here], tokens.lengths[here]),
+                inside[here],
+                replace(settings, strategy=name, max_predictions_per_seq=predictions),
+                vocabulary,
+                keys[here],
+            )
+    weights = chosen < columns
+    positions = np.where(weights, chosen, 0)
     labels = np.where(weights, np.take_along_axis(tokens.input_ids, positions, axis=1), 0)
     return MaskedBatch(
-        input_ids=_replace(tokens.input_ids, positions, weights, settings, vocabulary, keys),
+        input_ids=masked,
         input_mask=inside.astype(np.int32),
         segment_ids=np.zeros((rows, columns), np.int32),
         masked_lm_positions=positions.astype(np.int32),
@@ -71,23 +105,39 @@ def mask_batch(
     )
 
 
-def _replace(
-    input_ids: np.ndarray,
-    positions: np.ndarray,
-    weights: np.ndarray,
+def _strategies_of_rows(settings: MaskingSettings, keys: np.ndarray) -> list[str]:
+    """Return the strategy of every row: in a mixture each row draws one by the weights."""
+    if settings.strategy != MIXTURE:
+        return [settings.strategy] * len(keys)
+    names = [name for name, _ in settings.mixture]
+    weights = np.array([weight for _, weight in settings.mixture])
+    borders = np.cumsum(weights / weights.sum())[:-1]
+    draw = to_unit_interval(random_bits(keys, MIXTURE_STREAM, np.zeros(1)))
+    return [names[place] for place in np.searchsorted(borders, draw, side="right").tolist()]
+
+
+def _mask_rows(
+    tokens: TokenBatch,
+    inside: np.ndarray,
     settings: MaskingSettings,
     vocabulary: VocabularyInfo,
     keys: np.ndarray,
-) -> np.ndarray:
-    """Return a copy of ``input_ids`` with the chosen columns replaced, kept or randomised."""
-    row, slot = np.nonzero(weights)
-    column = positions[row, slot]
-    action = to_unit_interval(random_bits(keys[row], ACTION_STREAM, column))
-    drawn = vocabulary.ordinary_ids[
-        to_range(random_bits(keys[row], REPLACEMENT_STREAM, column), len(vocabulary.ordinary_ids))
-    ]
-    masked = input_ids.copy()
-    kept = masked[row, column]
-    changed = np.where(action < settings.mask_prob + settings.random_prob, drawn, kept)
-    masked[row, column] = np.where(action < settings.mask_prob, vocabulary.mask_id, changed)
-    return masked
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the masked input [b, L] and the chosen columns [b, P] of rows of one strategy."""
+    kind = STRATEGIES[settings.strategy]
+    columns = tokens.input_ids.shape[1]
+    word_starts, terms, weight = tokens.word_starts, None, 1.0
+    if settings.terms is not None:
+        terms, word_starts = settings.terms.find(tokens.input_ids, word_starts)
+        weight = settings.terms.weight
+    ordinary = inside & ~vocabulary.is_special[tokens.input_ids]
+    rows = Rows(word_starts, ordinary, tokens.lengths, keys, terms, weight)
+    predictions = settings.predictions(columns)
+    selected = kind.select(rows, settings.masked_lm_prob, predictions)
+    chosen = np.full((len(keys), predictions), columns, np.int64)
+    chosen[:, : selected.shape[1]] = selected
+    row, slot = np.nonzero(chosen < columns)
+    column = chosen[row, slot]
+    unit = kind.unit if settings.unit == "published" else settings.unit
+    picked = Chosen(row, column, units(unit, row, column, word_starts), keys)
+    return kind.replace(tokens.input_ids, picked, settings, vocabulary), chosen

@@ -2,25 +2,37 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
 
+from mindmlm.data.masking.similar_words import SimilarWords
+from mindmlm.data.masking.terms import TermTable
 from mindmlm.tokenizers.bert import BertTokenizer
 
 
 @dataclass(frozen=True)
 class MaskingSettings:
-    """The objective of BERT (Devlin et al., 2019, section 3.1).
+    """What is hidden, how much of it and what takes its place.
 
     Attributes:
-        strategy: "token" or "whole_word".
-        masked_lm_prob: part of a row's tokens, [CLS] and [SEP] counted, that is predicted.
-        mask_prob: of the predicted tokens, the part that becomes [MASK].
-        random_prob: ... that becomes a random ordinary token; the rest stays.
+        strategy: a name in `mindmlm.data.masking.apply.STRATEGIES`, or "mixture".
+        masked_lm_prob: part of a row that is predicted; each strategy says of what.
+        mask_prob: of the predicted tokens, the part that becomes [MASK] ("macbert": a similar
+            word).
+        random_prob: ... that becomes random tokens; the rest stays.
         max_predictions_per_seq: P, the largest number of predictions in a row;
-            None = ``masked_lm_prob`` times the row length, rounded up.
+            None = the largest ``masked_lm_prob`` of the run times the row length, rounded up.
+        unit: what one draw of [MASK], random or unchanged is made for: "piece", "word", or
+            "published", as the strategy's authors did.
+        mixture: (strategy, weight) pairs for the strategy "mixture"; each row draws one of them.
+        masked_lm_prob_end: the rate goes linearly from ``masked_lm_prob`` to this one ...
+        masked_lm_prob_steps: ... in so many steps, then stays; None = one rate all the time.
+        terms: words to be chosen more often, or None.
+        similar_words: what "macbert" puts in place of words; it needs them.
+        corpus_tokens: int32; "span" draws its random tokens from these, with their frequencies;
+            None = from the vocabulary.
     """
 
     strategy: str = "token"
@@ -28,13 +40,34 @@ class MaskingSettings:
     mask_prob: float = 0.8
     random_prob: float = 0.1
     max_predictions_per_seq: int | None = None
+    unit: str = "published"
+    mixture: tuple[tuple[str, float], ...] = ()
+    masked_lm_prob_end: float | None = None
+    masked_lm_prob_steps: int | None = None
+    terms: TermTable | None = None
+    similar_words: SimilarWords | None = None
+    corpus_tokens: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def predictions(self, max_seq_length: int) -> int:
         """Return P for rows of ``max_seq_length`` tokens."""
         if self.max_predictions_per_seq is not None:
             return self.max_predictions_per_seq
+        largest = max(self.masked_lm_prob, self.masked_lm_prob_end or 0.0)
         # The decimal that the user wrote, not its binary neighbour: 0.07 of 100 is 7, not 8.
-        return math.ceil(Fraction(str(self.masked_lm_prob)) * max_seq_length)
+        return math.ceil(Fraction(str(largest)) * max_seq_length)
+
+    def at_step(self, step: int, max_seq_length: int) -> "MaskingSettings":
+        """Return the settings with the rate of global step ``step`` (from 0) and the same P."""
+        if self.masked_lm_prob_end is None or self.masked_lm_prob_steps is None:
+            return self
+        part = min(1.0, step / self.masked_lm_prob_steps)
+        rate = self.masked_lm_prob + part * (self.masked_lm_prob_end - self.masked_lm_prob)
+        return replace(
+            self,
+            masked_lm_prob=rate,
+            masked_lm_prob_end=None,
+            max_predictions_per_seq=self.predictions(max_seq_length),
+        )
 
 
 @dataclass(frozen=True)
@@ -111,13 +144,35 @@ class MaskedBatch:
     sample_ids: np.ndarray
 
 
-# (word_starts [B, L], candidates bool [B, L], budget int64 [B], keys uint64 [B], P)
-#   -> int64 [B, P]: chosen columns of a row, ascending, then L for "none".
-Strategy = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+@dataclass(frozen=True)
+class Rows:
+    """What a strategy chooses from.
+
+    Attributes:
+        word_starts: bool [B, L], as in `TokenBatch`; terms have become one word.
+        ordinary: bool [B, L], tokens that may be chosen: neither special nor padding.
+        lengths: int64 [B], tokens of a row with its special ones.
+        keys: uint64 [B], of the random bits.
+        terms: bool [B, L], tokens of terms; None = there are none.
+        term_weight: how many times as likely as another a term is to be the next choice.
+    """
+
+    word_starts: np.ndarray
+    ordinary: np.ndarray
+    lengths: np.ndarray
+    keys: np.ndarray
+    terms: np.ndarray | None = None
+    term_weight: float = 1.0
+
+
+# (rows, masked_lm_prob, P) -> int64 [B, P]: chosen columns of a row, ascending, then L for "none".
+Strategy = Callable[[Rows, float, int], np.ndarray]
 
 SELECTION_STREAM = 0
 ACTION_STREAM = 1
 REPLACEMENT_STREAM = 2
+LENGTH_STREAM = 3
+MIXTURE_STREAM = 4
 
 
 def row_budget(lengths: np.ndarray, masked_lm_prob: float, predictions: int) -> np.ndarray:

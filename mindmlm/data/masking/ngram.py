@@ -1,0 +1,53 @@
+"""Word n-gram masking (Cui et al., 2020, MacBERT)."""
+
+import numpy as np
+
+from mindmlm.data.hashing import random_bits, to_unit_interval
+from mindmlm.data.masking.base import LENGTH_STREAM, Rows, row_budget
+from mindmlm.data.masking.order import chosen_columns, rank_columns, walk
+from mindmlm.data.masking.words import group_words
+
+NGRAM_PROBABILITIES = np.array([0.4, 0.3, 0.2, 0.1])
+_CUMULATIVE = np.cumsum(NGRAM_PROBABILITIES)[:-1]
+_MAX_NGRAM = len(NGRAM_PROBABILITIES)
+
+
+def select_ngrams(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndarray:
+    """Return n-grams of 1 to 4 whole words, drawn with 40, 30, 20 and 10 %.
+
+    The budget counts words: ``max(1, round(n * masked_lm_prob))``, n = words without special
+    tokens; of tokens there are at most P. The n of each n-gram is drawn first and kept until
+    a beginning is found where it fits, so that places do not bend the shares; it is cut to what
+    is left of the budget and of P, and before a special token. A beginning whose n-gram would
+    overlap an earlier one is passed over.
+    See `mindmlm.data.masking.base.Strategy`.
+    """
+    words = group_words(rows)
+    runs = words.runs()
+    columns = words.shape[1]
+    taken = np.zeros(len(words.sizes) + _MAX_NGRAM, np.bool_)
+    words_left = row_budget(words.counts(), masked_lm_prob, columns)
+    tokens_left = np.full(len(words_left), predictions)
+    drawn = np.zeros(len(words_left), np.int64)
+    ranked = rank_columns(words.usable_starts(), rows)
+    for row, column in walk(ranked, words_left, int(words_left.max(initial=0))):
+        word = words.of_token[row * columns + column]
+        length = np.minimum(ngram_lengths(rows.keys[row], drawn[row]), runs[word])
+        members = word[:, None] + np.arange(_MAX_NGRAM)
+        inside = np.arange(_MAX_NGRAM) < np.minimum(length, words_left[row])[:, None]
+        sizes = words.first[np.minimum(members + 1, len(words.sizes))] - words.first[word, None]
+        inside &= sizes <= tokens_left[row, None]
+        fits = inside[:, 0] & ~(inside & taken[members]).any(axis=1)
+        row, inside = row[fits], inside[fits]
+        taken[members[fits][inside]] = True
+        drawn[row] += 1
+        tokens_left[row] -= np.where(inside, sizes[fits], 0).max(axis=1, initial=0)
+        words_left[row] = np.where(tokens_left[row] > 0, words_left[row] - inside.sum(axis=1), 0)
+    in_ngram = np.repeat(taken[: len(words.sizes)], words.sizes)
+    return chosen_columns(in_ngram.reshape(words.shape), predictions)
+
+
+def ngram_lengths(keys: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return int64 [rows], words of each row's n-gram number ``numbers``."""
+    draw = to_unit_interval(random_bits(keys, LENGTH_STREAM, numbers))
+    return np.searchsorted(_CUMULATIVE, draw, side="right") + 1

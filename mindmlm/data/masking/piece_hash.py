@@ -1,0 +1,48 @@
+"""Look up sequences of tokens in a batch: a rolling hash of 64 bits."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from mindmlm.data.hashing import mix64
+
+_BASE = 0x9E3779B97F4A7C15
+_INVERSE = pow(_BASE, -1, 1 << 64)
+
+
+@lru_cache(maxsize=8)
+def _powers(base: int, count: int) -> np.ndarray:
+    powers = np.full(count, base, np.uint64)
+    powers[:1] = 1
+    powers = np.cumprod(powers, dtype=np.uint64)
+    powers.setflags(write=False)
+    return powers
+
+
+class RollingHash:
+    """Hashes of any stretch of a sequence of tokens: a polynomial modulo 2**64.
+
+    Args:
+        ids: integers [n].
+    """
+
+    def __init__(self, ids: np.ndarray) -> None:
+        size = 1 << max(4, len(ids).bit_length())
+        terms = mix64(ids.astype(np.uint64) + np.uint64(1)) * _powers(_BASE, size)[: len(ids)]
+        self._sums = np.zeros(len(ids) + 1, np.uint64)
+        np.cumsum(terms, out=self._sums[1:])
+        self._inverse = _powers(_INVERSE, size)
+
+    def of(self, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Return uint64 hashes of the stretches ``begin`` .. ``end`` (one past the last)."""
+        return (self._sums[end] - self._sums[begin]) * self._inverse[begin]
+
+    def of_all(self, length: int) -> np.ndarray:
+        """Return uint64 [n - length + 1], the hashes of all stretches of ``length`` tokens."""
+        count = len(self._sums) - length
+        return (self._sums[length:] - self._sums[:count]) * self._inverse[:count]
+
+
+def hash_of(ids: np.ndarray) -> int:
+    """Return the hash of a whole sequence."""
+    return int(RollingHash(ids).of(np.array(0), np.array(len(ids))))

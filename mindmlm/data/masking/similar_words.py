@@ -1,0 +1,82 @@
+"""Similar words of the same number of pieces (Cui et al., 2020, MacBERT)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mindmlm.data.masking.piece_hash import RollingHash
+
+
+class SimilarWords:
+    """A table of words, each with others that may take its place.
+
+    Words and replacements are sequences of tokens; a replacement has as many as the word, because
+    every token of the input is a label of its own.
+
+    Args:
+        words: token ids of each word; no two are equal.
+        similar: place of a word -> places of its similar words, all of the same length.
+    """
+
+    def __init__(self, words: Sequence[np.ndarray], similar: Mapping[int, Sequence[int]]) -> None:
+        self._sizes = np.array([len(word) for word in words], np.int64)
+        self._first = np.cumsum(self._sizes) - self._sizes
+        self._pieces = np.concatenate([np.zeros(0, np.int32), *words]).astype(np.int32)
+        hashes = RollingHash(self._pieces).of(self._first, self._first + self._sizes)
+        self._order = np.argsort(hashes)
+        self._hashes = hashes[self._order]
+        lists = [similar.get(place, ()) for place in range(len(words))]
+        self._counts = np.array([len(entry) for entry in lists], np.int64)
+        self._begin = np.cumsum(self._counts) - self._counts
+        self._similar = np.array([place for entry in lists for place in entry], np.int64)
+        self._by_size = {
+            int(size): np.flatnonzero(self._sizes == size) for size in np.unique(self._sizes)
+        }
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    @property
+    def number_with_similar(self) -> int:
+        """Words that have at least one similar word."""
+        return int((self._counts > 0).sum())
+
+    def look_up(self, ids: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Return int64 [w], the places in the table of stretches of ``ids``; -1 = not in it."""
+        found = RollingHash(ids).of(begin, end)
+        nearest = np.minimum(np.searchsorted(self._hashes, found), len(self._hashes) - 1)
+        return np.where(self._hashes[nearest] == found, self._order[nearest], -1)
+
+    def draw_similar(self, places: np.ndarray, bits: np.ndarray) -> np.ndarray:
+        """Return int64 [w], a similar word of each place; -1 where there is none.
+
+        Args:
+            places: from `look_up`.
+            bits: uint64 [w].
+        """
+        counts = np.where(places < 0, 0, self._counts[places])
+        drawn = _scale(bits, counts)
+        has_some = counts > 0
+        chosen = np.full(len(places), -1, np.int64)
+        chosen[has_some] = self._similar[self._begin[places[has_some]] + drawn[has_some]]
+        return chosen
+
+    def draw_any(self, sizes: np.ndarray, bits: np.ndarray) -> np.ndarray:
+        """Return int64 [w], any word of ``sizes`` pieces; -1 where the table has none."""
+        chosen = np.full(len(sizes), -1, np.int64)
+        for size in np.unique(sizes):
+            words = self._by_size.get(int(size))
+            if words is not None:
+                here = sizes == size
+                chosen[here] = words[_scale(bits[here], np.array(len(words)))]
+        return chosen
+
+    def pieces(self, place: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """Return int32 tokens: number ``offset`` of word ``place``."""
+        return self._pieces[self._first[place] + offset]
+
+
+def _scale(bits: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return int64 in [0, size), as `mindmlm.data.hashing.to_range`; 0 where the size is 0."""
+    shift = np.uint64(32)
+    return (((bits >> shift) * sizes.astype(np.uint64)) >> shift).astype(np.int64)
