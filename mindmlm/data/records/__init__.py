@@ -1,0 +1,1 @@
+"""Rows on disk that other programs read too: TFRecord and MindRecord."""
