@@ -1,5 +1,6 @@
 """What is sent to databases that no test can start, and what may not be in a URL."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_pieces_of_a_key_range_touch(keys: tuple[int, int], count: int) -> None:
     whole = KeyRange(*keys)
     pieces = [whole.part(Slice(index, count)) for index in range(count)]
     assert (pieces[0].begin, pieces[-1].end) == keys
-    assert all(a.end == b.begin for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(a.end == b.begin for a, b in pairwise(pieces))
 
 
 @pytest.mark.parametrize(
