@@ -9,11 +9,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
 
+from mindmlm.build_masking import masking_settings, segmenter, segmenter_options
 from mindmlm.checkpoint import Checkpoint
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import BatchLayout, EvalBatches, TrainBatches
 from mindmlm.data.corpus_job import SampleSettings
-from mindmlm.data.masking import MaskingSettings, VocabularyInfo
+from mindmlm.data.masking import VocabularyInfo
 from mindmlm.data.prepare import CorpusSettings
 from mindmlm.data.sampler import GlobalOrder
 from mindmlm.data.sources.text import TextReader
@@ -38,7 +39,6 @@ logger = logging.getLogger(__name__)
 def corpus_settings(config: RunConfig) -> CorpusSettings:
     """Which text becomes which samples."""
     train, loader = config.train_dataset, config.train_dataset.data_loader
-    words = config.processor.segmenter if train.masking.strategy == "whole_word" else "none"
     return CorpusSettings(
         dataset_dir=loader.dataset_dir,
         eval_dataset_dir=config.eval_dataset.data_loader.dataset_dir,
@@ -49,7 +49,9 @@ def corpus_settings(config: RunConfig) -> CorpusSettings:
             reader=TextReader(loader.text_format, loader.on_error, loader.max_line_bytes),
             sample_mode=train.sample_mode,
             max_seq_length=train.max_seq_length,
-            segmenter=words,
+            segmenter=segmenter(config),
+            segmenter_options=segmenter_options(config),
+            reference_file=config.processor.reference_file,
             workers=train.num_parallel_workers,
         ),
     )
@@ -186,18 +188,11 @@ def build_batches(
 ) -> Callable[[int], list[MicroBatch]]:
     """A function of the step: its micro-batches, masked, with their dropout masks."""
     section = config.train_dataset
-    masking = section.masking
     seed = config.seed if section.seed is None else section.seed
     batches = TrainBatches(
         store,
         GlobalOrder(store.num_samples, seed, section.data_loader.shuffle),
-        MaskingSettings(
-            strategy=masking.strategy,
-            masked_lm_prob=masking.masked_lm_prob,
-            mask_prob=masking.mask_prob,
-            random_prob=masking.random_prob,
-            max_predictions_per_seq=section.max_predictions_per_seq,
-        ),
+        masking_settings(config, tokenizer, store, total_steps(config, store.num_samples)),
         VocabularyInfo.from_tokenizer(tokenizer),
         batch_layout(config),
         section.max_seq_length,

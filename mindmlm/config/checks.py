@@ -45,7 +45,8 @@ def predictions_fit_rows(config: RunConfig) -> Iterator[Problem]:
     data = config.train_dataset
     room = data.max_seq_length - 2
     given = data.max_predictions_per_seq
-    wanted = given or math.ceil(data.masking.masked_lm_prob * data.max_seq_length)
+    rate = max(data.masking.masked_lm_prob, data.masking.masked_lm_prob_end or 0.0)
+    wanted = given or math.ceil(rate * data.max_seq_length)
     if wanted > room:
         path = "max_predictions_per_seq" if given else "masking.masked_lm_prob"
         yield Problem(
@@ -62,6 +63,49 @@ def mask_probabilities(config: RunConfig) -> Iterator[Problem]:
         yield Problem(
             "train_dataset.masking.random_prob",
             f"mask_prob {masking.mask_prob} + random_prob {masking.random_prob} is more than 1",
+        )
+
+
+def mixture_has_weights(config: RunConfig) -> Iterator[Problem]:
+    """Each row draws its strategy by the weights."""
+    masking = config.train_dataset.masking
+    if masking.strategy == "mixture" and not any(masking.mixture.model_dump().values()):
+        yield Problem(
+            "train_dataset.masking.mixture",
+            "all weights are 0; give some, for example whole_word: 1 and span: 1",
+        )
+
+
+def macbert_has_words(config: RunConfig) -> Iterator[Problem]:
+    """MacBERT puts similar words in place of whole words."""
+    masking = config.train_dataset.masking
+    mixed = masking.strategy == "mixture" and masking.mixture.macbert
+    if masking.strategy != "macbert" and not mixed:
+        return
+    if not masking.similar_words.file:
+        yield Problem(
+            "train_dataset.masking.similar_words.file",
+            "macbert needs a file of word vectors or of synonyms",
+        )
+    if masking.unit == "piece":
+        yield Problem(
+            "train_dataset.masking.unit",
+            "macbert replaces whole words; use published or word",
+        )
+
+
+def reference_file_is_usable(config: RunConfig) -> Iterator[Problem]:
+    """Its lines are paired with those of the text, one by one."""
+    if config.processor.segmenter != "reference_file":
+        return
+    if not config.processor.reference_file:
+        yield Problem(
+            "processor.reference_file", "segmenter reference_file needs the file of word ids"
+        )
+    if config.train_dataset.data_loader.on_error == "skip":
+        yield Problem(
+            "train_dataset.data_loader.on_error",
+            "skip would shift the lines of processor.reference_file; use raise",
         )
 
 
@@ -141,6 +185,15 @@ def paths_exist(config: RunConfig) -> Iterator[Problem]:
         "processor.tokenizer.vocab_file": config.processor.tokenizer.vocab_file,
         "train_dataset.data_loader.dataset_dir": config.train_dataset.data_loader.dataset_dir,
         "eval_dataset.data_loader.dataset_dir": config.eval_dataset.data_loader.dataset_dir,
+        "processor.user_dict": config.processor.user_dict,
+        "processor.reference_file": config.processor.reference_file,
+        "train_dataset.masking.term_file": config.train_dataset.masking.term_file,
+        "train_dataset.masking.similar_words.file": (
+            config.train_dataset.masking.similar_words.file
+        ),
+        "train_dataset.masking.similar_words.antonym_file": (
+            config.train_dataset.masking.similar_words.antonym_file
+        ),
     }
     for path, name in named.items():
         if name and not _exists(Path(name)):
@@ -208,6 +261,9 @@ CONSISTENCY: tuple[Check, ...] = (
     rows_fit_positions,
     predictions_fit_rows,
     mask_probabilities,
+    mixture_has_weights,
+    macbert_has_words,
+    reference_file_is_usable,
     one_warmup,
     warmup_fits_schedule,
     rate_falls,

@@ -107,7 +107,7 @@ class TrainBatches:
         """Return this rank's micro-batches of global step ``step`` (from 0)."""
         begin = step * self.layout.global_batch_size
         return [
-            self._micro_batch(begin + self.layout.first_row(micro))
+            self._micro_batch(step, begin + self.layout.first_row(micro))
             for micro in range(self.layout.micro_batches)
         ]
 
@@ -116,10 +116,11 @@ class TrainBatches:
         first = self.layout.first_row(micro)
         return np.arange(first, first + self.layout.batch_size, dtype=np.int64)
 
-    def _micro_batch(self, place: int) -> MaskedBatch:
+    def _micro_batch(self, step: int, place: int) -> MaskedBatch:
         sample_ids, epochs = self._order.at(place, self.layout.batch_size)
         tokens = assemble(self._store, sample_ids, self._max_seq_length, self._vocabulary)
-        return mask_batch(tokens, self._masking, self._vocabulary, self._seed, epochs, sample_ids)
+        masking = self._masking.at_step(step, self._max_seq_length)
+        return mask_batch(tokens, masking, self._vocabulary, self._seed, epochs, sample_ids)
 
 
 class EvalBatches:

@@ -16,8 +16,15 @@ from mindmlm.data.blocks import LineSamples, PackedSamples, SampleMaker
 from mindmlm.data.cache import cached_folder
 from mindmlm.data.encoding import EncodedChunk
 from mindmlm.data.encoding_pool import encode_documents
+from mindmlm.data.references import ReferenceLines
 from mindmlm.data.report import ReadReport
-from mindmlm.data.segmentation import piece_groups, segmenter_version
+from mindmlm.data.segmentation import (
+    DEFAULT_OPTIONS,
+    REFERENCE_FILE,
+    SegmenterOptions,
+    piece_groups,
+    segmenter_version,
+)
 from mindmlm.data.sources.text import TextReader
 from mindmlm.data.store import FORMAT_VERSION, TokenStore, TokenStoreWriter
 from mindmlm.errors import DataError
@@ -38,8 +45,10 @@ class SampleSettings:
         reader: how files are read.
         sample_mode: "line" or "packed".
         max_seq_length: tokens of a row with [CLS] and [SEP], at least 3.
-        segmenter: "jieba" or "none". Only whole-word masking needs words: give "none" for token
-            masking, which is faster to prepare.
+        segmenter: a name in `mindmlm.data.segmentation.SEGMENTERS`. Token masking needs no words:
+            "none" is faster to prepare.
+        segmenter_options: of jieba and rjieba.
+        reference_file: word ids for the segmenter "reference_file".
         workers: processes for input above 8 MB; no influence on the result.
     """
 
@@ -47,6 +56,8 @@ class SampleSettings:
     sample_mode: str = "line"
     max_seq_length: int = 128
     segmenter: str = "none"
+    segmenter_options: SegmenterOptions = DEFAULT_OPTIONS
+    reference_file: str = ""
     workers: int = 2
 
 
@@ -161,11 +172,14 @@ class CorpusJob:
     ) -> Iterator[tuple[int, np.ndarray, np.ndarray, list[int]]]:
         """Yield (hash, tokens, word starts, tokens of each line) of documents that have tokens."""
         total = sum(path.stat().st_size for path in self.files)
+        references = self._references()
         chunks = encode_documents(
             self.settings.reader.documents(self.files, report, self.num_samples),
             self.tokenizer,
             self.settings.segmenter,
             self.settings.workers if total > MULTI_PROCESS_BYTES else 1,
+            self.settings.segmenter_options,
+            references,
         )
         number = 0
         with tqdm(
@@ -181,6 +195,13 @@ class CorpusJob:
                     else:
                         report.skip("document without tokens", f"document {number}")
                 bar.update(report.bytes_read - bar.n)
+        if references and self.num_samples is None:
+            references.expect_end()
+
+    def _references(self) -> ReferenceLines | None:
+        if self.settings.segmenter != REFERENCE_FILE:
+            return None
+        return ReferenceLines(Path(self.settings.reference_file))
 
     def _key(self, fraction: float) -> str:
         stats = [(path.resolve(), path.stat()) for path in self.files]
@@ -192,12 +213,23 @@ class CorpusJob:
             "tokenizer": self.tokenizer.fingerprint(),
             "tokenizers": metadata.version("tokenizers"),
             "segmenter": segmenter_version(self.settings.segmenter),
+            "references": self._reference_state(),
             "settings": settings,
             "num_samples": self.num_samples,
             "holdout_fraction": fraction,
         }
         text = json.dumps(parts, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def _reference_state(self) -> list[object]:
+        if self.settings.segmenter != REFERENCE_FILE:
+            return []
+        path = Path(self.settings.reference_file)
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
 
     def _names(self) -> str:
         more = f" and {len(self.files) - 1} more files" if len(self.files) > 1 else ""

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mindmlm.data.segmentation import load_splitter, piece_groups, word_starts
+from mindmlm.data.references import reference_starts
+from mindmlm.data.segmentation import (
+    DEFAULT_OPTIONS,
+    SegmenterOptions,
+    load_splitter,
+    piece_groups,
+    word_starts,
+)
 from mindmlm.tokenizers.bert import BertTokenizer
 
 
@@ -36,24 +43,44 @@ class CorpusEncoder:
 
     Args:
         tokenizer: see `BertTokenizer`.
-        segmenter: "jieba" or "none"; loaded at the first use.
+        segmenter: a name in `mindmlm.data.segmentation.SEGMENTERS`.
+        options: of jieba and rjieba.
     """
 
-    def __init__(self, tokenizer: BertTokenizer, segmenter: str) -> None:
+    def __init__(
+        self,
+        tokenizer: BertTokenizer,
+        segmenter: str,
+        options: SegmenterOptions = DEFAULT_OPTIONS,
+    ) -> None:
         self._tokenizer = tokenizer
-        self._split = load_splitter(segmenter)
+        self._split = load_splitter(segmenter, options)
 
-    def encode(self, documents: Sequence[Sequence[str]]) -> EncodedChunk:
-        """Encode documents given as lists of lines."""
+    def encode(
+        self,
+        documents: Sequence[Sequence[str]],
+        references: Sequence[list[int]] | None = None,
+    ) -> EncodedChunk:
+        """Encode documents given as lists of lines.
+
+        Args:
+            documents: the lines of each.
+            references: of each line the tokens that continue a word (`ReferenceLines`).
+        """
         texts = [line for document in documents for line in document]
-        tokens, starts, fallbacks = self._encode_lines(texts)
+        if references is None:
+            tokens, starts, fallbacks = self._encode_lines(texts)
+        else:
+            tokens, starts, fallbacks = self._encode_with_references(texts, references)
         return EncodedChunk(
             hashes=np.array([document_hash(document) for document in documents], np.uint64),
             lines=np.array([len(document) for document in documents], np.int64),
             lengths=np.array([len(ids) for ids in tokens], np.int64),
             tokens=np.concatenate([np.zeros(0, np.int32), *tokens]),
             word_starts=np.concatenate([np.zeros(0, np.bool_), *starts]),
-            counts=np.array([len(texts) if self._split else 0, fallbacks], np.int64),
+            counts=np.array(
+                [len(texts) if self._split or references is not None else 0, fallbacks], np.int64
+            ),
         )
 
     def _encode_lines(self, texts: Sequence[str]) -> tuple[list[np.ndarray], list[np.ndarray], int]:
@@ -70,6 +97,19 @@ class CorpusEncoder:
             fallbacks += begins is None
             starts.append(np.ones(len(line.ids), np.bool_) if begins is None else begins)
         return [line.ids for line in encoded], starts, fallbacks
+
+    def _encode_with_references(
+        self, texts: Sequence[str], references: Sequence[list[int]]
+    ) -> tuple[list[np.ndarray], list[np.ndarray], int]:
+        """Return what `_encode_lines` returns; a line whose places do not fit falls back."""
+        tokens = self._tokenizer.encode_ids(texts)
+        starts = []
+        fallbacks = 0
+        for ids, places in zip(tokens, references, strict=True):
+            begins = reference_starts(self._tokenizer.is_continuation[ids], places)
+            fallbacks += begins is None
+            starts.append(np.ones(len(ids), np.bool_) if begins is None else begins)
+        return tokens, starts, fallbacks
 
 
 def document_hash(lines: Sequence[str]) -> int:

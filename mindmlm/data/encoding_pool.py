@@ -12,17 +12,25 @@ from typing import Any
 
 from mindmlm.data.encoding import CorpusEncoder, EncodedChunk
 from mindmlm.data.encoding_worker import read_chunk, write_json
+from mindmlm.data.references import ReferenceLines
+from mindmlm.data.segmentation import DEFAULT_OPTIONS, SegmenterOptions
 from mindmlm.data.sources.text import Document
 from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import BertTokenizer
 
 CHUNK_CHARACTERS = 1 << 17
 _AHEAD_PER_WORKER = 2
-Chunk = list[tuple[str, ...]]
+# The lines of some documents, and the word ids of all these lines if they come from a file.
+Chunk = tuple[list[tuple[str, ...]], list[list[int]] | None]
 
 
 def encode_documents(
-    documents: Iterable[Document], tokenizer: BertTokenizer, segmenter: str, workers: int
+    documents: Iterable[Document],
+    tokenizer: BertTokenizer,
+    segmenter: str,
+    workers: int,
+    options: SegmenterOptions = DEFAULT_OPTIONS,
+    references: ReferenceLines | None = None,
 ) -> Iterator[EncodedChunk]:
     """Yield encoded chunks in the order of the documents, whatever the number of workers.
 
@@ -30,20 +38,31 @@ def encode_documents(
         documents: read as they are needed; a few chunks are in flight at any time.
         tokenizer, segmenter: see `CorpusEncoder`.
         workers: processes; 1 = in this process.
+        options: of jieba and rjieba.
+        references: word ids from a file.
 
     Raises:
-        DataError: a worker process died (out of memory, killed).
+        DataError: a worker process died (out of memory, killed); the references do not fit.
     """
+    chunks = _with_references(_chunks(documents), references)
     if workers == 1:
-        encoder = CorpusEncoder(tokenizer, segmenter)
-        yield from map(encoder.encode, _chunks(documents))
+        encoder = CorpusEncoder(tokenizer, segmenter, options)
+        for lines, places in chunks:
+            yield encoder.encode(lines, places)
         return
-    with _Workers(tokenizer, segmenter, workers) as pool:
-        yield from pool.encode(_chunks(documents))
+    with _Workers(tokenizer, segmenter, options, workers) as pool:
+        yield from pool.encode(chunks)
 
 
-def _chunks(documents: Iterable[Document]) -> Iterator[Chunk]:
-    chunk: Chunk = []
+def _with_references(
+    chunks: Iterator[list[tuple[str, ...]]], references: ReferenceLines | None
+) -> Iterator[Chunk]:
+    for chunk in chunks:
+        yield chunk, references.take(sum(map(len, chunk))) if references else None
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[tuple[str, ...]]]:
+    chunk: list[tuple[str, ...]] = []
     characters = 0
     for document in documents:
         chunk.append(document.lines)
@@ -58,11 +77,15 @@ def _chunks(documents: Iterable[Document]) -> Iterator[Chunk]:
 class _Workers:
     """Processes, each served by one thread that waits for it."""
 
-    def __init__(self, tokenizer: BertTokenizer, segmenter: str, workers: int) -> None:
+    def __init__(
+        self, tokenizer: BertTokenizer, segmenter: str, options: SegmenterOptions, workers: int
+    ) -> None:
         self._setup = {
             "vocab": tokenizer.vocab,
             "do_lower_case": tokenizer.do_lower_case,
             "segmenter": segmenter,
+            "user_words": options.user_words,
+            "hmm": options.hmm,
         }
         self._workers = workers
         self._processes: list[subprocess.Popen[bytes]] = []

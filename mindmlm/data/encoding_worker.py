@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from mindmlm.data.encoding import CorpusEncoder, EncodedChunk
+from mindmlm.data.segmentation import SegmenterOptions
 from mindmlm.tokenizers.bert import BertTokenizer
 
 _LENGTH = struct.Struct("<Q")
@@ -72,13 +73,14 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     """Encode until the requests end; the first one describes tokenizer and segmenter."""
     setup = read_json(requests)
     tokenizer = BertTokenizer(setup["vocab"], setup["do_lower_case"])
-    encoder = CorpusEncoder(tokenizer, setup["segmenter"])
+    options = SegmenterOptions(tuple(setup["user_words"]), setup["hmm"])
+    encoder = CorpusEncoder(tokenizer, setup["segmenter"], options)
     while True:
         try:
-            documents = read_json(requests)
+            documents, references = read_json(requests)
         except EOFError:
             return
-        write_chunk(replies, encoder.encode(documents))
+        write_chunk(replies, encoder.encode(documents, references))
 
 
 def main() -> None:

@@ -1,16 +1,18 @@
 """Where words begin: a segmenter's character offsets joined with the tokenizer's."""
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
-from mindmlm.tokenizers.characters import contains_cjk, is_punctuation
+from mindmlm.data.jieba_splitter import JiebaSplitter, RustJiebaSplitter, white_space_starts
+from mindmlm.data.word_files import read_lines
 
+REFERENCE_FILE = "reference_file"
+SEGMENTERS = ("jieba", "rjieba", "presegmented", REFERENCE_FILE, "none")
 WordSplitter = Callable[[str], list[int]]
 
 
@@ -69,57 +71,58 @@ def word_starts(
     return groups
 
 
+@dataclass(frozen=True)
+class SegmenterOptions:
+    """Options of jieba and rjieba.
+
+    Attributes:
+        user_words: lines of a user dictionary: word, frequency, tag; the last two may be missing.
+        hmm: find words that are in no dictionary, by a hidden Markov model.
+    """
+
+    user_words: tuple[str, ...] = ()
+    hmm: bool = True
+
+    @classmethod
+    def from_file(cls, user_dict: str, hmm: bool) -> "SegmenterOptions":
+        """Read a user dictionary; "" = none.
+
+        Raises:
+            DataError: unreadable, empty or not UTF-8.
+        """
+        lines = read_lines(Path(user_dict)) if user_dict else ()
+        return cls(tuple(text.strip() for _, text in lines), hmm)
+
+
+DEFAULT_OPTIONS = SegmenterOptions()
+
+
 @cache
-def load_splitter(segmenter: str) -> WordSplitter | None:
-    """Return the word splitter "jieba" (loaded once in a process), or None for "none".
+def load_splitter(
+    segmenter: str, options: SegmenterOptions = DEFAULT_OPTIONS
+) -> WordSplitter | None:
+    """Return a word splitter (loaded once in a process); None for "none" and "reference_file".
 
     Raises:
         ValueError: another name.
+        DataError: the package of the segmenter is missing.
     """
-    if segmenter == "none":
+    if segmenter in ("none", REFERENCE_FILE):
         return None
     if segmenter == "jieba":
-        return JiebaSplitter()
-    raise ValueError(f"no segmenter {segmenter!r}; there are jieba and none")
+        return JiebaSplitter(options.user_words, options.hmm)
+    if segmenter == "rjieba":
+        return RustJiebaSplitter(options.user_words, options.hmm)
+    if segmenter == "presegmented":
+        return white_space_starts
+    raise ValueError(f"no segmenter {segmenter!r}; there are {', '.join(SEGMENTERS)}")
 
 
 def segmenter_version(segmenter: str) -> str:
     """Return name and version, which together decide where words begin."""
-    return f"jieba {metadata.version('jieba')}" if segmenter == "jieba" else segmenter
-
-
-class JiebaSplitter:
-    """Words of jieba's default dictionary, hidden Markov model on.
-
-    Two words without ideographs that touch inside of what BERT splits off as one unit ("Caf" and
-    "é", both halves of a Russian word) are one word: there jieba only cuts characters apart.
-    The dictionary is read anew (half a second), not from jieba's cache in the folder for
-    temporary files: another version or another user may have written that one.
-    """
-
-    def __init__(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import jieba
-        jieba.setLogLevel(logging.WARNING)
-        self._segmenter: Any = jieba.Tokenizer()
-        dictionary = self._segmenter.gen_pfdict(self._segmenter.get_dict_file())
-        self._segmenter.FREQ, self._segmenter.total = dictionary
-        self._segmenter.initialized = True
-
-    def __call__(self, text: str) -> list[int]:
-        """Return the first character of every word of ``text``, 0 first."""
-        return list(_joined(self._segmenter.tokenize(text, HMM=True)))
-
-
-def _joined(words: Iterator[tuple[str, int, int]]) -> Iterator[int]:
-    previous_open = False
-    for word, start, _ in words:
-        has_ideograph = contains_cjk(word)
-        if not (previous_open and not has_ideograph and _is_inside_of_unit(word[0])):
-            yield start
-        previous_open = not has_ideograph and _is_inside_of_unit(word[-1])
-
-
-def _is_inside_of_unit(character: str) -> bool:
-    return not (character.isspace() or is_punctuation(character))
+    if segmenter not in ("jieba", "rjieba"):
+        return segmenter
+    try:
+        return f"{segmenter} {metadata.version(segmenter)}"
+    except metadata.PackageNotFoundError:
+        return segmenter

@@ -68,6 +68,10 @@ class TokenStore:
         tokens = np.where(inside, self._tokens[places], 0).astype(np.int32)
         return tokens, self._word_starts[places] | ~inside, np.asarray(lengths)
 
+    def tokens(self, begin: int, count: int) -> np.ndarray:
+        """Return ``count`` tokens from place ``begin`` on, over the borders of samples."""
+        return np.asarray(self._tokens[begin : begin + count])
+
     def _begins(self, sample_ids: np.ndarray) -> np.ndarray:
         return np.where(sample_ids > 0, self._ends[np.maximum(sample_ids, 1) - 1], 0)
 

@@ -36,6 +36,24 @@ RULES = {
         "is more than 1",
         [f"{DATA}masking.mask_prob=0.9", f"{DATA}masking.random_prob=0.1"],
     ),
+    "mixture_has_weights": (
+        [f"{DATA}masking.strategy=mixture"],
+        f"{DATA}masking.mixture",
+        "all weights are 0",
+        [f"{DATA}masking.strategy=mixture", f"{DATA}masking.mixture.span=1"],
+    ),
+    "macbert_has_words": (
+        [f"{DATA}masking.strategy=macbert"],
+        f"{DATA}masking.similar_words.file",
+        "needs a file",
+        [f"{DATA}masking.strategy=macbert", f"{DATA}masking.similar_words.file=here.txt"],
+    ),
+    "reference_file_is_usable": (
+        ["processor.segmenter=reference_file"],
+        "processor.reference_file",
+        "needs the file of word ids",
+        ["processor.segmenter=reference_file", "processor.reference_file=here.txt"],
+    ),
     "one_warmup": (
         ["lr_schedule.warmup_steps=10", "lr_schedule.warmup_ratio=0.1"],
         "lr_schedule.warmup_steps",

@@ -325,7 +325,7 @@ def test_macbert_keeps_the_number_of_pieces():
                 ]
                 pairs += 1
             assert (after >= 5).all()
-    assert pairs > 500
+    assert pairs > 100
 
 
 def test_a_mixture_draws_the_strategy_of_each_row_by_weight():

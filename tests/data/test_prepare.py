@@ -27,6 +27,7 @@ from mindmlm.data.prepare import (
 )
 from mindmlm.data.report import ReadReport
 from mindmlm.data.samples import chinese_sample_path, english_topics, write_sample
+from mindmlm.data.segmentation import SegmenterOptions
 from mindmlm.data.sources.text import TextReader
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import DataError
@@ -315,13 +316,19 @@ def test_chinese_sample_is_the_shipped_one(tmp_path: Path) -> None:
 def test_a_worker_answers_what_the_encoder_gives_and_ends_with_its_input() -> None:
     documents = [["学习 abc", "d"], ["数据，深度"], ["\u200b"]]
     requests, replies = io.BytesIO(), io.BytesIO()
-    setup = {"vocab": TOKENIZER.vocab, "do_lower_case": True, "segmenter": "jieba"}
-    for value in (setup, documents, []):
+    setup = {
+        "vocab": TOKENIZER.vocab,
+        "do_lower_case": True,
+        "segmenter": "jieba",
+        "user_words": ["学习数据 1000"],
+        "hmm": False,
+    }
+    for value in (setup, [documents, None], [[], None]):
         write_json(requests, value)
     requests.seek(0)
     serve(requests, replies)
     replies.seek(0)
-    direct = CorpusEncoder(TOKENIZER, "jieba")
+    direct = CorpusEncoder(TOKENIZER, "jieba", SegmenterOptions(("学习数据 1000",), False))
     for expected in (direct.encode(documents), direct.encode([])):
         answer = read_chunk(replies)
         for name in EncodedChunk.__dataclass_fields__:

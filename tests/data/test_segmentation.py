@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from mindmlm.data.segmentation import (
     JiebaSplitter,
+    SegmenterOptions,
     align_words,
     load_splitter,
     piece_groups,
     word_starts,
 )
+from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import SPECIAL_TOKENS, BertTokenizer
 
 
@@ -163,5 +165,60 @@ def test_jieba_is_lazy_silent_and_writes_no_cache(tmp_path: Path) -> None:
 
 
 def test_unknown_segmenter() -> None:
-    with pytest.raises(ValueError, match="jieba and none"):
+    with pytest.raises(ValueError, match="jieba, rjieba, presegmented"):
         load_splitter("ltp")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from(ALPHABET + "小明硕士毕业于杭研大厦中国科学院计算所"), max_size=40))
+def test_words_are_exactly_those_of_jieba(jieba_splitter: JiebaSplitter, text: str) -> None:
+    assert list(jieba_splitter.words(text)) == jieba.lcut(text)
+
+
+@pytest.mark.parametrize("hmm", [True, False])
+def test_words_of_real_text_are_exactly_those_of_jieba(shared_data: Path, hmm: bool) -> None:
+    splitter = JiebaSplitter(hmm=hmm)
+    for line in (shared_data / "zh-wiki.txt").read_text(encoding="utf-8").split("\n")[:60]:
+        assert list(splitter.words(line)) == jieba.lcut(line, HMM=hmm)
+
+
+@pytest.mark.parametrize("segmenter", ["jieba", "rjieba"])
+def test_user_dictionary_and_hidden_markov_model(segmenter: str) -> None:
+    if segmenter == "rjieba":
+        pytest.importorskip("rjieba")
+    text = "小明毕业于杭研大厦"
+    assert load_splitter(segmenter)(text) == [0, 2, 4, 5, 7]
+    assert load_splitter(segmenter, SegmenterOptions(hmm=False))(text) == [0, 1, 2, 4, 5, 6, 7]
+    options = SegmenterOptions(("杭研大厦 1000 n", "于杭"), True)
+    assert load_splitter(segmenter, options)(text)[-1] == 5
+
+
+def test_rust_and_python_agree_on_nearly_every_word(
+    shared_data: Path, jieba_splitter: JiebaSplitter
+) -> None:
+    pytest.importorskip("rjieba")
+    rust = load_splitter("rjieba")
+    text = (shared_data / "zh-wiki.txt").read_text(encoding="utf-8").split("\n")[:60]
+    ours = [(n, start) for n, line in enumerate(text) for start in jieba_splitter(line)]
+    theirs = [(n, start) for n, line in enumerate(text) for start in rust(line)]
+    both = len(set(ours) & set(theirs))
+    assert both / max(len(ours), len(theirs)) > 0.99
+
+
+def test_words_that_stand_apart_in_the_text() -> None:
+    splitter = load_splitter("presegmented")
+    assert splitter(" 学习　深度 模型, ok") == [0, 1, 4, 7, 11]
+    assert splitter("") == [0]
+    groups, fell_back = grouped("学习 深度 的", splitter)
+    assert groups == ["学+习", "深+度", "的"]
+    assert not fell_back
+
+
+def test_user_dictionary_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("杭研大厦 1000 n\n\n云计算\n", encoding="utf-8")
+    options = SegmenterOptions.from_file(str(tmp_path / "words.txt"), False)
+    assert options == SegmenterOptions(("杭研大厦 1000 n", "云计算"), False)
+    assert SegmenterOptions.from_file("", True) == SegmenterOptions()
+    (tmp_path / "bad.txt").write_bytes("好\n".encode() + b"\xff\n")
+    with pytest.raises(DataError, match=r"bad\.txt:2: not UTF-8"):
+        SegmenterOptions.from_file(str(tmp_path / "bad.txt"), True)

@@ -2,16 +2,16 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge
 from pydantic import Field
 
 from mindmlm.config.schema.base import Section
+from mindmlm.config.schema.masking import MaskingConfig
 from mindmlm.config.schema.types import (
     Boolean,
     Integer,
     OpenFraction,
     PositiveInteger,
-    Probability,
     Seed,
 )
 
@@ -62,25 +62,6 @@ class EvalDataLoaderConfig(Section):
     )
 
 
-class MaskingConfig(Section):
-    """The masked-language-model objective of BERT (Devlin et al., 2019), section 3.1."""
-
-    strategy: Literal["token", "whole_word"] = Field(
-        default="whole_word",
-        description="`token` draws pieces; `whole_word` draws words and hides all their pieces "
-        "(## groups; Chinese words from `processor.segmenter`).",
-    )
-    masked_lm_prob: Annotated[float, Gt(0), Le(1)] = Field(
-        default=0.15, description="Part of the tokens of a row that is predicted."
-    )
-    mask_prob: Probability = Field(
-        default=0.8, description="Of the predicted tokens, the part replaced by [MASK]."
-    )
-    random_prob: Probability = Field(
-        default=0.1, description="... by a random token. What remains stays as it was."
-    )
-
-
 class TrainDatasetConfig(Section):
     """From text to batches."""
 
@@ -98,7 +79,7 @@ class TrainDatasetConfig(Section):
     max_predictions_per_seq: PositiveInteger | None = Field(
         default=None,
         description="Predicted positions of a row (the shape of the head's input). "
-        "null = `masked_lm_prob` times `max_seq_length`, rounded up.",
+        "null = the largest `masked_lm_prob` times `max_seq_length`, rounded up.",
     )
     masking: MaskingConfig = Field(
         default_factory=MaskingConfig, description="Which tokens are hidden."

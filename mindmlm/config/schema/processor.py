@@ -36,8 +36,24 @@ class ProcessorConfig(Section):
     tokenizer: TokenizerConfig = Field(
         default_factory=TokenizerConfig, description="The tokenizer."
     )
-    segmenter: Literal["jieba", "none"] = Field(
+    segmenter: Literal["jieba", "rjieba", "presegmented", "reference_file", "none"] = Field(
         default="jieba",
-        description="How whole-word masking finds Chinese words; `none` = every character is a "
+        description="Where Chinese words come from: `jieba`; `rjieba`, the same in Rust; "
+        "`presegmented`, white space in the text; `reference_file`; `none`, every character is a "
         "word. ## groups are always kept together.",
+    )
+    user_dict: str = Field(
+        default="",
+        description="Words for jieba or rjieba, one a line, as jieba's `load_userdict` reads them: "
+        "word, frequency, tag. Empty = none.",
+    )
+    hmm: Boolean = Field(
+        default=True,
+        description="jieba and rjieba: find words that are in no dictionary, by a hidden Markov "
+        "model.",
+    )
+    reference_file: str = Field(
+        default="",
+        description="For `segmenter: reference_file`: for every line of the training text a JSON "
+        "list of the tokens, counted from [CLS] = 0, that continue a word.",
     )

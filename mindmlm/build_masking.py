@@ -1,0 +1,98 @@
+"""From a configuration to the masks of its training batches; no MindSpore in here."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mindmlm.config.schema import RunConfig
+from mindmlm.data.masking import MaskingSettings
+from mindmlm.data.masking.apply import MIXTURE
+from mindmlm.data.masking.terms import TermTable
+from mindmlm.data.segmentation import SegmenterOptions
+from mindmlm.data.similar_word_files import SimilarWordSettings, load_similar_words
+from mindmlm.data.store import TokenStore
+from mindmlm.tokenizers.bert import BertTokenizer
+
+_NEEDS_NO_WORDS = ("token", "token_span")
+_CORPUS_PIECES, _CORPUS_PIECE_TOKENS = 256, 4096
+
+
+def strategies(config: RunConfig) -> dict[str, float]:
+    """Return the strategies that a run uses, with their weights."""
+    masking = config.train_dataset.masking
+    if masking.strategy != MIXTURE:
+        return {masking.strategy: 1.0}
+    weights: dict[str, float] = masking.mixture.model_dump()
+    return {name: weight for name, weight in weights.items() if weight}
+
+
+def segmenter(config: RunConfig) -> str:
+    """Return the segmenter that the strategies need: "none" where no word matters."""
+    needs_words = any(name not in _NEEDS_NO_WORDS for name in strategies(config))
+    return config.processor.segmenter if needs_words else "none"
+
+
+def segmenter_options(config: RunConfig) -> SegmenterOptions:
+    """Return the options of jieba and rjieba.
+
+    Raises:
+        DataError: the user dictionary cannot be read.
+    """
+    if segmenter(config) not in ("jieba", "rjieba"):
+        return SegmenterOptions()
+    return SegmenterOptions.from_file(config.processor.user_dict, config.processor.hmm)
+
+
+def masking_settings(
+    config: RunConfig, tokenizer: BertTokenizer, store: TokenStore, total_steps: int
+) -> MaskingSettings:
+    """Return what is hidden in the training batches of a run.
+
+    Args:
+        config: the run.
+        tokenizer: writes terms and similar words.
+        store: the training samples; random tokens of spans have their frequencies.
+        total_steps: length of a mask-rate schedule that has none of its own.
+
+    Raises:
+        DataError: a file of terms, similar words or antonyms is faulty.
+    """
+    section, masking = config.train_dataset, config.train_dataset.masking
+    names = strategies(config)
+    terms = None
+    if masking.term_file:
+        terms = TermTable.from_file(Path(masking.term_file), tokenizer, masking.term_weight)
+    similar = None
+    if "macbert" in names:
+        words = SimilarWordSettings(**masking.similar_words.model_dump())
+        similar = load_similar_words(words, tokenizer)
+    steps = masking.masked_lm_prob_steps or total_steps
+    return MaskingSettings(
+        strategy=masking.strategy,
+        masked_lm_prob=masking.masked_lm_prob,
+        mask_prob=masking.mask_prob,
+        random_prob=masking.random_prob,
+        max_predictions_per_seq=section.max_predictions_per_seq,
+        unit=masking.unit,
+        mixture=tuple(names.items()),
+        masked_lm_prob_end=masking.masked_lm_prob_end,
+        masked_lm_prob_steps=steps if masking.masked_lm_prob_end is not None else None,
+        terms=terms,
+        similar_words=similar,
+        corpus_tokens=corpus_tokens(store, tokenizer) if "span" in names else None,
+    )
+
+
+def corpus_tokens(store: TokenStore, tokenizer: BertTokenizer) -> np.ndarray | None:
+    """Return ordinary tokens from all over the samples, int32: at most a million.
+
+    SpanBERT draws its random tokens from the corpus. None when there are only special tokens.
+    """
+    count = store.num_tokens
+    begins = np.unique(np.linspace(0, max(0, count - 1), _CORPUS_PIECES).astype(np.int64))
+    if count <= _CORPUS_PIECES * _CORPUS_PIECE_TOKENS:
+        tokens = store.tokens(0, count)
+    else:
+        tokens = np.concatenate([store.tokens(int(b), _CORPUS_PIECE_TOKENS) for b in begins])
+    ordinary = tokens[~np.isin(tokens, tokenizer.special_ids)].astype(np.int32)
+    return ordinary if len(ordinary) else None
