@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from mindmlm import __version__
-from mindmlm.cli import inspect
+from mindmlm.cli import doctor, inspect
 from mindmlm.errors import MindmlmError
 
-COMMANDS = {"inspect": inspect}
+COMMANDS = {"doctor": doctor, "inspect": inspect}
 
 DESCRIPTION = """\
 Tools for the checkpoints and data of mindmlm.

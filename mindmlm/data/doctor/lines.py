@@ -1,0 +1,136 @@
+"""Lines of a file in batches; lines that cannot be read are reported."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from mindmlm.data.doctor.findings import Findings
+from mindmlm.errors import DataError
+
+BATCH_CHARACTERS = 1 << 16
+MALFORMED = "malformed UTF-8"
+OVER_LONG = "over-long line"
+OTHER_ENCODING = "UTF-16 or UTF-32 instead of UTF-8"
+EMPTY = "file without text"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OTHER_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+
+
+@dataclass
+class FileSummary:
+    """What one file holds.
+
+    Attributes:
+        path: the file. side: "train" or "evaluation".
+        bytes, lines, blank_lines, characters: totals; ``characters`` of lines that can be read.
+    """
+
+    path: str
+    side: str
+    bytes: int = 0
+    lines: int = 0
+    blank_lines: int = 0
+    characters: int = 0
+
+
+@dataclass(frozen=True)
+class LineBatch:
+    """Some lines of one file that hold text.
+
+    Attributes:
+        file: number of the file. path: its name.
+        numbers: line numbers, from 1.
+        texts: the lines, without white space around them.
+    """
+
+    file: int
+    path: str
+    numbers: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def place(self, index: int) -> str:
+        """Return ``file:line`` of one of the lines."""
+        return f"{self.path}:{self.numbers[index]}"
+
+
+def read_batches(
+    path: Path, number: int, summary: FileSummary, findings: Findings, max_line_bytes: int
+) -> Iterator[LineBatch]:
+    """Stream the lines of a file; those that cannot be read are reported in ``findings``.
+
+    Lines end at "\\n" or "\\r\\n" only, as when training reads them.
+
+    Raises:
+        DataError: the file cannot be opened or read.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(4).startswith(_OTHER_MARKS):
+                findings.add(OTHER_ENCODING, f"{path}:1: convert the file to UTF-8")
+                return
+            file.seek(0)
+            yield from _batches(
+                file, LineBatch(number, str(path)), summary, findings, max_line_bytes
+            )
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the text: {error.strerror}") from None
+    if not summary.characters:
+        findings.add(EMPTY, str(path))
+
+
+def _batches(
+    file: BinaryIO, batch: LineBatch, summary: FileSummary, findings: Findings, limit: int
+) -> Iterator[LineBatch]:
+    empty = batch
+    characters = 0
+    batch = LineBatch(empty.file, empty.path)
+    while raw := file.readline(limit + 2):
+        start = summary.bytes
+        summary.lines += 1
+        summary.bytes += len(raw)
+        if not raw.endswith(b"\n"):
+            summary.bytes += _skip_rest(file, limit)
+        place = f"{batch.path}:{summary.lines}"
+        text = _decoded(raw, start, summary, place, findings, limit)
+        if not text:
+            continue
+        batch.numbers.append(summary.lines)
+        batch.texts.append(text)
+        characters += len(text)
+        if characters >= BATCH_CHARACTERS:
+            summary.characters += characters
+            yield batch
+            batch, characters = LineBatch(empty.file, empty.path), 0
+    summary.characters += characters
+    if batch.texts:
+        yield batch
+
+
+def _skip_rest(file: BinaryIO, limit: int) -> int:
+    skipped = 0
+    while rest := file.readline(limit):
+        skipped += len(rest)
+        if rest.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _decoded(
+    raw: bytes, start: int, summary: FileSummary, place: str, findings: Findings, limit: int
+) -> str:
+    """Return the text of a line, "" for a blank one and for one that cannot be read."""
+    line = raw.removesuffix(b"\n").removesuffix(b"\r")
+    if summary.bytes - start > len(raw) or len(line) > limit:
+        size = summary.bytes - start
+        findings.add(OVER_LONG, f"{place}: {size} bytes, more than {limit}; break it up")
+        return ""
+    skipped = len(_BYTE_ORDER_MARK) if start == 0 and line.startswith(_BYTE_ORDER_MARK) else 0
+    try:
+        text = line[skipped:].decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        byte = skipped + error.start
+        findings.add(MALFORMED, f"{place}: byte {byte} of the line ({line[byte]:#04x})")
+        return ""
+    summary.blank_lines += not text
+    return text
