@@ -1,0 +1,1 @@
+"""Prepared data sets: documents to record files, shard by shard."""
