@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 RECORD = np.dtype([("hash", "<u8", 2), ("file", "<u4"), ("line", "<u4")])
-MAX_HELD = 1 << 20
+MAX_HELD = 1 << 18
 _BUCKETS = 64
 _BUCKET_SHIFT = np.uint64(58)
 
@@ -17,7 +17,7 @@ _BUCKET_SHIFT = np.uint64(58)
 class RepeatFinder:
     """Collects a 128-bit hash of every line, then groups equal ones.
 
-    Up to a million lines are held in memory (24 MB); more go to files, of which one at a time is
+    Up to 262,144 lines are held in memory (6 MB); more go to files, of which one at a time is
     read back. Two lines are the same when they agree after runs of white space became one space.
 
     Args:

@@ -7,10 +7,12 @@ from mindmlm.data.doctor.lines import LineBatch
 from mindmlm.tokenizers.bert import BertTokenizer
 
 _MAX_DISTINCT = 50_000
+# Where a token stands in its line is slow to find out, and only the examples need it.
+_LINES_WITH_EXAMPLES = 20_000
 
 
 class UnknownFinder:
-    """Counts tokens and those that are [UNK].
+    """Counts tokens and those that are [UNK]; the words behind them in the first lines only.
 
     Args:
         tokenizer: the vocabulary that is judged.
@@ -24,6 +26,7 @@ class UnknownFinder:
         self.tokens = 0
         self.unknown = 0
         self.lengths = Histogram()
+        self._lines_left = _LINES_WITH_EXAMPLES
 
     @property
     def share(self) -> float:
@@ -40,6 +43,8 @@ class UnknownFinder:
             if unknown := int((ids == self._tokenizer.unk_id).sum()):
                 self.unknown += unknown
                 affected.append(index)
+        affected = affected[: self._lines_left]
+        self._lines_left -= len(affected)
         encoded = self._tokenizer.encode_batch([batch.texts[index] for index in affected])
         for index, line in zip(affected, encoded, strict=True):
             for begin, end in line.offsets[line.ids == self._tokenizer.unk_id].tolist():
