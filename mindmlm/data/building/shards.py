@@ -120,9 +120,7 @@ class ShardFolder:
             os.close(descriptor)
 
 
-def check_same_build(
-    manifests: Iterable[Manifest], build: str, describe: Callable[[], str]
-) -> None:
+def check_same_build(manifests: Iterable[Manifest], build: str, place: Path) -> None:
     """Refuse shards of another input or other settings.
 
     Raises:
