@@ -10,6 +10,7 @@ import numpy as np
 from mindspore import Parameter, nn
 
 from mindmlm.build_masking import masking_settings, segmenter, segmenter_options
+from mindmlm.build_sources import corpus_sources
 from mindmlm.checkpoint import Checkpoint
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import BatchLayout, EvalBatches, TrainBatches
@@ -17,7 +18,6 @@ from mindmlm.data.corpus_job import SampleSettings
 from mindmlm.data.masking import VocabularyInfo
 from mindmlm.data.prepare import CorpusSettings
 from mindmlm.data.sampler import GlobalOrder
-from mindmlm.data.sources.text import TextReader
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import CheckpointError, ConfigError
 from mindmlm.inference.fill_mask import FillMask
@@ -36,17 +36,21 @@ from mindmlm.training.train_step import MicroBatch, Phase, TrainStep
 logger = logging.getLogger(__name__)
 
 
-def corpus_settings(config: RunConfig) -> CorpusSettings:
-    """Which text becomes which samples."""
+def corpus_settings(config: RunConfig, spool_dir: Path) -> CorpusSettings:
+    """Which text becomes which samples; standard input is read into `spool_dir`, so call it once.
+
+    Raises:
+        DataError: the text is not there or cannot be reached.
+    """
+    sources = corpus_sources(config, spool_dir)
     train, loader = config.train_dataset, config.train_dataset.data_loader
     return CorpusSettings(
-        dataset_dir=loader.dataset_dir,
-        eval_dataset_dir=config.eval_dataset.data_loader.dataset_dir,
+        train=sources.train,
+        evaluation=sources.evaluation,
         num_samples=loader.num_samples,
         eval_num_samples=config.eval_dataset.data_loader.num_samples,
         holdout_fraction=config.eval_dataset.holdout_fraction,
         samples=SampleSettings(
-            reader=TextReader(loader.text_format, loader.on_error, loader.max_line_bytes),
             sample_mode=train.sample_mode,
             max_seq_length=train.max_seq_length,
             segmenter=segmenter(config),

@@ -15,8 +15,7 @@ from mindmlm.config import LoadedConfig
 from mindmlm.config.render import to_plain
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.loader import Prefetcher
-from mindmlm.data.prepare import PreparedCorpus, prepare_corpus, prepare_evaluation
-from mindmlm.data.sources.splits import resolve_split
+from mindmlm.data.prepare import CorpusSettings, PreparedCorpus, prepare_corpus, prepare_evaluation
 from mindmlm.data.vocabulary import train_vocab_file, write_vocab
 from mindmlm.errors import CheckpointError, ConfigError
 from mindmlm.optim.adamw import AdamW
@@ -53,10 +52,9 @@ def train(loaded: LoadedConfig, stop: StopRequest) -> bool:
         setup_logging(folder.root)
         _start_device(loaded)
         start = _starting_point(loaded.config, folder)
-        tokenizer = _training_tokenizer(loaded.config, folder, start)
-        corpus = prepare_corpus(
-            build.corpus_settings(loaded.config), tokenizer, folder.dataset_cache, progress=True
-        )
+        text = build.corpus_settings(loaded.config, folder.dataset_cache)
+        tokenizer = training_tokenizer(loaded.config, folder, start, text)
+        corpus = prepare_corpus(text, tokenizer, folder.dataset_cache, progress=True)
         logger.info("%s", corpus.summary())
         job = _TrainingJob.create(loaded.config, folder, tokenizer, corpus, start)
         return job.run(stop)
@@ -79,7 +77,10 @@ def evaluate(loaded: LoadedConfig) -> dict[str, float]:
         build.load_tensors(model.get_parameters(), checkpoint, "model")
         _warn_of_training_text(config, checkpoint)
         store, report = prepare_evaluation(
-            build.corpus_settings(config), tokenizer, folder.dataset_cache, progress=True
+            build.corpus_settings(config, folder.dataset_cache),
+            tokenizer,
+            folder.dataset_cache,
+            progress=True,
         )
         logger.info("evaluation text: %s", report.summary())
         result = build.build_evaluator(config, model, store, tokenizer).run()
@@ -152,8 +153,8 @@ def _starting_point(config: RunConfig, folder: RunFolder) -> Checkpoint | None:
     return checkpoint
 
 
-def _training_tokenizer(
-    config: RunConfig, folder: RunFolder, start: Checkpoint | None
+def training_tokenizer(
+    config: RunConfig, folder: RunFolder, start: Checkpoint | None, text: CorpusSettings
 ) -> BertTokenizer:
     """The given vocabulary, the one of the starting checkpoint, or one trained on the text."""
     section = config.processor.tokenizer
@@ -162,15 +163,14 @@ def _training_tokenizer(
     elif section.vocab_file:
         tokenizer = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
     else:
-        settings = build.corpus_settings(config)
+        assert text.train is not None
         logger.info("training a vocabulary of at most %d tokens", section.train_vocab_size)
         vocabulary = train_vocab_file(
             folder.vocabulary,
-            resolve_split(settings.dataset_dir, "train"),
-            settings.samples.reader,
+            text.train,
             section.train_vocab_size,
             section.do_lower_case,
-            settings.num_samples,
+            text.num_samples,
         )
         tokenizer = BertTokenizer(vocabulary, section.do_lower_case)
     write_vocab(tokenizer.vocab, folder.vocabulary)

@@ -186,6 +186,9 @@ def paths_exist(config: RunConfig) -> Iterator[Problem]:
         "train_dataset.data_loader.dataset_dir": config.train_dataset.data_loader.dataset_dir,
         "eval_dataset.data_loader.dataset_dir": config.eval_dataset.data_loader.dataset_dir,
         "processor.user_dict": config.processor.user_dict,
+        "train_dataset.data_loader.credentials_file": (
+            config.train_dataset.data_loader.credentials_file
+        ),
         "processor.reference_file": config.processor.reference_file,
         "train_dataset.masking.term_file": config.train_dataset.masking.term_file,
         "train_dataset.masking.similar_words.file": (
@@ -196,7 +199,11 @@ def paths_exist(config: RunConfig) -> Iterator[Problem]:
         ),
     }
     for path, name in named.items():
-        if name and not _exists(Path(name)):
+        if (
+            name
+            and not (path.endswith("dataset_dir") and _is_no_path(name))
+            and not _exists(Path(name))
+        ):
             yield Problem(path, f"{name}: no such file or folder")
     vocab = config.processor.tokenizer.vocab_file
     if vocab and _exists(Path(vocab)) and Path(vocab).is_dir():
@@ -297,6 +304,11 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
+
+
+def _is_no_path(text: str) -> bool:
+    """Return whether a text stands for standard input, an address or a pattern."""
+    return text == "-" or "://" in text or any(character in text for character in "*?[")
 
 
 def _count_lines(path: Path) -> int:

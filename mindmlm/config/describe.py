@@ -12,7 +12,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
@@ -72,7 +72,8 @@ def describe_type(annotation: Any) -> str:
         choices = [str(choice) for choice in get_args(annotation)]
         return choices[0] if len(choices) == 1 else "one of " + ", ".join(choices)
     if origin is list:
-        return "a list of texts"
+        (item,) = get_args(annotation)
+        return f"a list, each {describe_type(item)}" if get_origin(item) else "a list of texts"
     if annotation is NoneType:
         return "null"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -145,4 +146,7 @@ def _with_bounds(base: Any, metadata: list[Any]) -> str:
     ]
     if any(isinstance(item, MinLen) for item in metadata):
         words = f"{words} that is not empty"
+    for item in metadata:
+        if isinstance(item, MaxLen):
+            words = f"{words} and has at most {item.max_length} character"
     return " ".join([words, " and ".join(bounds)]) if bounds else words

@@ -1,10 +1,10 @@
-"""One set of text files made into cached stores of samples."""
+"""One source of documents made into cached stores of samples."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from mindmlm.data.segmentation import (
     piece_groups,
     segmenter_version,
 )
-from mindmlm.data.sources.text import TextReader
+from mindmlm.data.sources.base import Source, read_documents
 from mindmlm.data.store import FORMAT_VERSION, TokenStore, TokenStoreWriter
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import write_text_atomic
@@ -42,7 +42,6 @@ class SampleSettings:
     """How text becomes samples.
 
     Attributes:
-        reader: how files are read.
         sample_mode: "line" or "packed".
         max_seq_length: tokens of a row with [CLS] and [SEP], at least 3.
         segmenter: a name in `mindmlm.data.segmentation.SEGMENTERS`. Token masking needs no words:
@@ -52,7 +51,6 @@ class SampleSettings:
         workers: processes for input above 8 MB; no influence on the result.
     """
 
-    reader: TextReader = field(default_factory=TextReader)
     sample_mode: str = "line"
     max_seq_length: int = 128
     segmenter: str = "none"
@@ -74,17 +72,17 @@ class _HashRange:
 
 @dataclass(frozen=True)
 class CorpusJob:
-    """Files to prepare.
+    """Text to prepare.
 
     Attributes:
-        files: read in this order.
+        source: see `Source`.
         settings: see `SampleSettings`.
         tokenizer: see `BertTokenizer`.
         num_samples: most documents read; None = all.
         progress: show a bar on standard error.
     """
 
-    files: Sequence[Path]
+    source: Source
     settings: SampleSettings
     tokenizer: BertTokenizer
     num_samples: int | None
@@ -120,7 +118,7 @@ class CorpusJob:
     def _build(self, folder: Path) -> None:
         hashes = self._write(folder, [TRAIN], 0)
         if hashes.largest < 0:
-            raise DataError(f"{self._names()}: there is no text to make samples of")
+            raise DataError(f"{self.source.name}: there is no text to make samples of")
 
     def _build_with_holdout(self, folder: Path, fraction: float) -> None:
         threshold = int(fraction * _HASH_RANGE)
@@ -128,8 +126,8 @@ class CorpusJob:
         hashes = self._write(folder, sides, threshold)
         if hashes.smallest >= hashes.largest:
             raise DataError(
-                f"{self._names()}: fewer than 2 different documents, so none can be held out for "
-                "evaluation; give more text or a text for evaluation (--eval_dataset_dir), and "
+                f"{self.source.name}: fewer than 2 different documents, so none can be held out "
+                "for evaluation; give more text or a text for evaluation (--eval_dataset_dir), and "
                 "look at train_dataset.data_loader.text_format (line or document)"
             )
         if hashes.smallest >= threshold:
@@ -171,13 +169,14 @@ class CorpusJob:
         self, report: ReadReport
     ) -> Iterator[tuple[int, np.ndarray, np.ndarray, list[int]]]:
         """Yield (hash, tokens, word starts, tokens of each line) of documents that have tokens."""
-        total = sum(path.stat().st_size for path in self.files)
+        total = self.source.size_bytes()
+        is_small = total is not None and total <= MULTI_PROCESS_BYTES
         references = self._references()
         chunks = encode_documents(
-            self.settings.reader.documents(self.files, report, self.num_samples),
+            read_documents(self.source, report, self.num_samples),
             self.tokenizer,
             self.settings.segmenter,
-            self.settings.workers if total > MULTI_PROCESS_BYTES else 1,
+            1 if is_small else self.settings.workers,
             self.settings.segmenter_options,
             references,
         )
@@ -204,12 +203,11 @@ class CorpusJob:
         return ReferenceLines(Path(self.settings.reference_file))
 
     def _key(self, fraction: float) -> str:
-        stats = [(path.resolve(), path.stat()) for path in self.files]
         settings = asdict(self.settings)
         del settings["workers"]
         parts: dict[str, Any] = {
             "format": FORMAT_VERSION,
-            "files": [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats],
+            "source": self.source.identity(),
             "tokenizer": self.tokenizer.fingerprint(),
             "tokenizers": metadata.version("tokenizers"),
             "segmenter": segmenter_version(self.settings.segmenter),
@@ -230,10 +228,6 @@ class CorpusJob:
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from None
         return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
-
-    def _names(self) -> str:
-        more = f" and {len(self.files) - 1} more files" if len(self.files) > 1 else ""
-        return f"{self.files[0]}{more}"
 
 
 def _split_chunk(

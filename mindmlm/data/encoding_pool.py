@@ -14,7 +14,7 @@ from mindmlm.data.encoding import CorpusEncoder, EncodedChunk
 from mindmlm.data.encoding_worker import read_chunk, write_json
 from mindmlm.data.references import ReferenceLines
 from mindmlm.data.segmentation import DEFAULT_OPTIONS, SegmenterOptions
-from mindmlm.data.sources.text import Document
+from mindmlm.data.sources.base import Document
 from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import BertTokenizer
 

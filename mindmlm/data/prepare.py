@@ -1,14 +1,14 @@
-"""From text files to cached stores of samples for training and evaluation."""
+"""From text to cached stores of samples for training and evaluation."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mindmlm.data.corpus_job import CorpusJob, SampleSettings
 from mindmlm.data.report import ReadReport
-from mindmlm.data.sources.splits import list_split, resolve_evaluation, resolve_split
+from mindmlm.data.sources.base import Source
 from mindmlm.data.store import TokenStore
+from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import BertTokenizer
 
 
@@ -17,16 +17,15 @@ class CorpusSettings:
     """Which text is for training and which for evaluation.
 
     Attributes:
-        dataset_dir: training text, a file or a folder (see `list_split`).
-        eval_dataset_dir: evaluation text; "" = the eval files of ``dataset_dir``, else documents
-            held out from the training text.
+        train: training text; None only where evaluation text is all that is wanted.
+        evaluation: evaluation text; None = documents held out from the training text.
         num_samples, eval_num_samples: most documents read; None = all.
         holdout_fraction: part of the documents held out.
         samples: how text becomes samples.
     """
 
-    dataset_dir: str
-    eval_dataset_dir: str = ""
+    train: Source | None
+    evaluation: Source | None = None
     num_samples: int | None = None
     eval_num_samples: int | None = None
     holdout_fraction: float = 0.05
@@ -68,7 +67,7 @@ def prepare_corpus(
 ) -> PreparedCorpus:
     """Tokenize the training and evaluation text, or open what an earlier run prepared.
 
-    The cache is a folder named by a digest of files (path, size, time of change), tokenizer,
+    The cache is a folder named by a digest of the source's identity, the tokenizer, the
     settings and library versions; it appears by a rename when it is complete.
 
     Held-out documents are chosen by a hash of their text before packing, so equal documents never
@@ -83,15 +82,15 @@ def prepare_corpus(
     Raises:
         DataError: no text, faulty text, or fewer than two different documents to hold out from.
     """
-    files = resolve_split(settings.dataset_dir, "train")
-    job = CorpusJob(files, settings.samples, tokenizer, settings.num_samples, progress)
-    evaluation_files = _evaluation_files(settings)
-    if not evaluation_files:
+    if settings.train is None:
+        raise DataError("no training text to hold documents out of; give one, or evaluation text")
+    job = CorpusJob(settings.train, settings.samples, tokenizer, settings.num_samples, progress)
+    if settings.evaluation is None:
         train, evaluation, report = job.prepare_with_holdout(cache_dir, settings.holdout_fraction)
         return PreparedCorpus(train, evaluation, {"training text": report})
     train, report = job.prepare(cache_dir)
     evaluation, evaluation_report = _evaluation_job(
-        settings, tokenizer, evaluation_files, progress
+        settings, settings.evaluation, tokenizer, progress
     ).prepare(cache_dir)
     reports = {"training text": report, "evaluation text": evaluation_report}
     return PreparedCorpus(train, evaluation, reports)
@@ -102,25 +101,19 @@ def prepare_evaluation(
 ) -> tuple[TokenStore, ReadReport]:
     """Prepare only the evaluation text; training text is read only to hold documents out of it.
 
-    Arguments and errors as for `prepare_corpus`; ``dataset_dir`` may be "" when
-    ``eval_dataset_dir`` is given.
+    Arguments and errors as for `prepare_corpus`.
     """
-    files = _evaluation_files(settings)
-    if files:
-        return _evaluation_job(settings, tokenizer, files, progress).prepare(cache_dir)
+    if settings.evaluation is not None:
+        return _evaluation_job(settings, settings.evaluation, tokenizer, progress).prepare(
+            cache_dir
+        )
     corpus = prepare_corpus(settings, tokenizer, cache_dir, progress)
     return corpus.evaluation, corpus.reports["training text"]
 
 
-def _evaluation_files(settings: CorpusSettings) -> list[Path]:
-    if settings.eval_dataset_dir:
-        return resolve_evaluation(settings.eval_dataset_dir)
-    return list_split(settings.dataset_dir, "eval")
-
-
 def _evaluation_job(
-    settings: CorpusSettings, tokenizer: BertTokenizer, files: Sequence[Path], progress: bool
+    settings: CorpusSettings, source: Source, tokenizer: BertTokenizer, progress: bool
 ) -> CorpusJob:
     # Evaluation masks tokens; its samples must not depend on the segmenter.
     samples = replace(settings.samples, segmenter="none")
-    return CorpusJob(files, samples, tokenizer, settings.eval_num_samples, progress)
+    return CorpusJob(source, samples, tokenizer, settings.eval_num_samples, progress)

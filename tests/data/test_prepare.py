@@ -28,7 +28,9 @@ from mindmlm.data.prepare import (
 from mindmlm.data.report import ReadReport
 from mindmlm.data.samples import chinese_sample_path, english_topics, write_sample
 from mindmlm.data.segmentation import SegmenterOptions
-from mindmlm.data.sources.text import TextReader
+from mindmlm.data.sources.cleaned import Cleaning, cleaned
+from mindmlm.data.sources.files import FileSource
+from mindmlm.data.sources.options import ReadOptions
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import SPECIAL_TOKENS, BertTokenizer
@@ -45,11 +47,13 @@ def random_text(seed: int, documents: int, lines: int = 3) -> str:
     )
 
 
+def source_of(path: Path, **options: str) -> FileSource:
+    return FileSource.of_paths(path, options=ReadOptions(text_format="document", **options))
+
+
 def settings_for(path: Path, **options: object) -> CorpusSettings:
-    samples = SampleSettings(
-        reader=TextReader(text_format="document"), max_seq_length=32, segmenter="jieba"
-    )
-    return replace(CorpusSettings(str(path), samples=samples), **options)
+    samples = SampleSettings(max_seq_length=32, segmenter="jieba")
+    return replace(CorpusSettings(source_of(path), samples=samples), **options)
 
 
 @pytest.fixture
@@ -117,15 +121,18 @@ def test_separate_evaluation_text(corpus_file: Path, tmp_path: Path) -> None:
     shutil.copy(corpus_file, folder / "train.txt")
     (folder / "valid.txt").write_text("a b c\nd e", encoding="utf-8")
     (folder / "test.txt").write_text("j j j", encoding="utf-8")
-    corpus = prepare_corpus(settings_for(folder), TOKENIZER, tmp_path / "cache")
+    options = settings_for(folder / "train.txt", evaluation=source_of(folder / "valid.txt"))
+    corpus = prepare_corpus(options, TOKENIZER, tmp_path / "cache")
     assert lines_of(corpus.evaluation) == [(5, 6, 7), (8, 9)]
     assert set(corpus.reports) == {"training text", "evaluation text"}
     assert corpus.reports["training text"].documents == 200
-    given = settings_for(folder, eval_dataset_dir=str(folder / "test.txt"))
+    given = replace(options, evaluation=source_of(folder / "test.txt"))
     assert lines_of(prepare_corpus(given, TOKENIZER, tmp_path / "cache").evaluation) == [(14,) * 3]
-    only = replace(given, dataset_dir="")
+    only = replace(given, train=None)
     store, report = prepare_evaluation(only, TOKENIZER, tmp_path / "cache")
     assert (store.num_samples, report.documents) == (1, 1)
+    with pytest.raises(DataError, match="no training text"):
+        prepare_evaluation(replace(only, evaluation=None), TOKENIZER, tmp_path / "cache")
 
 
 def test_evaluation_alone_equals_the_held_out_part(corpus_file: Path, tmp_path: Path) -> None:
@@ -139,7 +146,7 @@ def test_evaluation_does_not_depend_on_the_segmenter(
     corpus_file: Path, tmp_path: Path, separate: bool
 ) -> None:
     options = settings_for(
-        corpus_file, holdout_fraction=0.3, eval_dataset_dir=str(corpus_file) if separate else ""
+        corpus_file, holdout_fraction=0.3, evaluation=source_of(corpus_file) if separate else None
     )
     corpora = [
         prepare_corpus(
@@ -183,8 +190,9 @@ def test_the_cache_is_used_until_something_changes(
         replace(base, samples=replace(base.samples, sample_mode="packed")),
         replace(base, samples=replace(base.samples, max_seq_length=16)),
         replace(base, samples=replace(base.samples, segmenter="none")),
-        replace(base, samples=replace(base.samples, reader=TextReader())),
-        replace(base, samples=replace(base.samples, reader=TextReader(on_error="skip"))),
+        replace(base, train=FileSource.of_paths(corpus_file)),
+        replace(base, train=source_of(corpus_file, on_error="skip")),
+        replace(base, train=cleaned(source_of(corpus_file), Cleaning(("nfkc",)))),
     ]
     for number, variant in enumerate(variants, start=2):
         prepare_corpus(variant, TOKENIZER, cache)
@@ -308,7 +316,7 @@ def test_chinese_sample_is_the_shipped_one(tmp_path: Path) -> None:
     path = write_sample("zh", tmp_path)
     assert path.read_bytes() == chinese_sample_path().read_bytes()
     report = ReadReport()
-    documents = list(TextReader(text_format="document").documents([path], report))
+    documents = list(source_of(path).documents(report))
     assert len(documents) > 10
     assert not report.skipped
 

@@ -7,15 +7,19 @@ from hypothesis import strategies as st
 
 from mindmlm.data.report import ReadReport
 from mindmlm.data.sources import text as text_source
+from mindmlm.data.sources.base import read_documents
+from mindmlm.data.sources.files import FileSource
+from mindmlm.data.sources.locations import Listing, Location
+from mindmlm.data.sources.options import ReadOptions
 from mindmlm.data.sources.splits import list_split, resolve_evaluation, resolve_split
-from mindmlm.data.sources.text import TextReader
+from mindmlm.data.sources.stored_file import StoredFile
 from mindmlm.errors import DataError
 
 
 def read(path: Path, num_samples: int | None = None, **options: object) -> tuple[list, ReadReport]:
     report = ReadReport()
-    reader = TextReader(**options)  # type: ignore[arg-type]
-    return [d.lines for d in reader.documents([path], report, num_samples)], report
+    source = FileSource.of_paths(path, options=ReadOptions(**options))  # type: ignore[arg-type]
+    return [d.lines for d in read_documents(source, report, num_samples)], report
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -126,8 +130,12 @@ def folder_of(tmp_path: Path, *names: str) -> Path:
     return tmp_path
 
 
-def names(paths: list[Path]) -> list[str]:
-    return [path.name for path in paths]
+def names(files: tuple[StoredFile, ...]) -> list[str]:
+    return [file.base_name for file in files]
+
+
+def listed(path: Path) -> Listing:
+    return Location(str(path)).listing()
 
 
 def test_names_choose_the_split(tmp_path: Path) -> None:
@@ -143,29 +151,31 @@ def test_names_choose_the_split(tmp_path: Path) -> None:
         "vocab.txt",
         "readme.md",
     )
-    assert names(list_split(folder, "train")) == ["Train.txt", "books.txt"]
-    assert names(list_split(folder, "eval")) == ["dev-1.txt", "eval", "valid.raw"]
-    assert names(list_split(folder, "test")) == ["test.txt"]
-    assert names(resolve_evaluation(folder)) == ["dev-1.txt", "eval", "valid.raw"]
+    assert names(list_split(listed(folder), "train")) == ["Train.txt", "books.txt"]
+    assert names(list_split(listed(folder), "eval")) == ["dev-1.txt", "eval", "valid.raw"]
+    assert names(list_split(listed(folder), "test")) == ["test.txt"]
+    assert names(resolve_evaluation(listed(folder))) == ["dev-1.txt", "eval", "valid.raw"]
 
 
 def test_a_file_is_the_train_split(tmp_path: Path) -> None:
     path = write(tmp_path / "test.json", b"x")
-    assert resolve_split(path, "train") == [path] == resolve_evaluation(path)
-    assert list_split(path, "eval") == []
+    assert names(resolve_split(listed(path), "train")) == ["test.json"]
+    assert names(resolve_evaluation(listed(path))) == ["test.json"]
+    assert list_split(listed(path), "eval") == ()
 
 
 def test_evaluation_folder_without_named_files(tmp_path: Path) -> None:
-    assert names(resolve_evaluation(folder_of(tmp_path, "b.txt", "a.txt"))) == ["a.txt", "b.txt"]
+    folder = folder_of(tmp_path, "b.txt", "a.txt")
+    assert names(resolve_evaluation(listed(folder))) == ["a.txt", "b.txt"]
     (tmp_path / "test.txt").write_text("t", encoding="utf-8")
-    assert names(resolve_evaluation(tmp_path)) == ["test.txt"]
+    assert names(resolve_evaluation(listed(tmp_path))) == ["test.txt"]
 
 
 def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text("{}", encoding="utf-8")
     with pytest.raises(DataError, match=r"no text file for the train split.*data\.json"):
-        resolve_split(tmp_path, "train")
+        resolve_split(listed(tmp_path), "train")
     with pytest.raises(DataError, match="no such file"):
-        list_split(tmp_path / "absent", "train")
+        listed(tmp_path / "absent")
     with pytest.raises(DataError, match="dataset_dir"):
-        list_split("", "train")
+        Location("").listing()

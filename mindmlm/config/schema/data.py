@@ -2,18 +2,24 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, MaxLen, MinLen
 from pydantic import Field
 
 from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.masking import MaskingConfig
 from mindmlm.config.schema.types import (
     Boolean,
+    Count,
     Integer,
     OpenFraction,
     PositiveInteger,
     Seed,
 )
+
+NonEmptyText = Annotated[str, MinLen(1)]
+FileFormat = Literal["auto", "txt", "jsonl", "csv", "parquet"]
+CleaningStep = Literal["nfc", "nfkc", "full_width", "control", "html", "whitespace", "sentences"]
+TextField = NonEmptyText | Annotated[list[NonEmptyText], MinLen(1)]
 
 
 class TrainDataLoaderConfig(Section):
@@ -21,12 +27,13 @@ class TrainDataLoaderConfig(Section):
 
     type: Literal["TextDataLoader"] = Field(
         default="TextDataLoader",
-        description="Kind of source. TextDataLoader reads UTF-8 text files.",
+        description="Kind of source. TextDataLoader reads files: txt, jsonl, csv, parquet.",
     )
     dataset_dir: str = Field(
         default="",
-        description="A text file, or a folder whose file names begin with train, with valid, dev "
-        "or eval, or with test.",
+        description="A file; a folder whose file names begin with train, with valid, dev or eval, "
+        "or with test; a pattern (`data/*.jsonl.gz`); `-`, standard input; or an address: "
+        "`s3://`, `oss://`, `obs://` (a file, prefix or pattern), `hdfs://`.",
     )
     shuffle: Boolean = Field(
         default=True,
@@ -45,7 +52,47 @@ class TrainDataLoaderConfig(Section):
         "and count it in the report.",
     )
     max_line_bytes: PositiveInteger = Field(
-        default=1048576, description="A line of more bytes than this is over-long."
+        default=1048576,
+        description="A line, or the text of a record, of more bytes than this is over-long.",
+    )
+    file_format: FileFormat = Field(
+        default="auto",
+        description="`auto` = by the name (.jsonl, .ndjson, .json, .csv, .tsv, .parquet, .pq), "
+        "else txt. gzip and zstd are seen from the contents.",
+    )
+    text_field: TextField = Field(
+        default="text",
+        description="Field of a record (jsonl, csv, parquet) with the text, or several whose lines "
+        "form one document. `meta.title` reaches into nested records.",
+    )
+    csv_delimiter: Annotated[str, MinLen(1), MaxLen(1)] | None = Field(
+        default=None, description="Between the fields of a csv file. null = tab for .tsv, else `,`."
+    )
+    cleaning: list[CleaningStep] = Field(
+        default_factory=list,
+        description="Steps done to every document, in this order: `nfc`, `nfkc`, `full_width`, "
+        "`control`, `html`, `whitespace`, `sentences` (a line for each).",
+    )
+    join_lines_up_to: PositiveInteger | None = Field(
+        default=None,
+        description="Join neighbouring lines of a document (the ones `sentences` makes) up to this "
+        "many characters. null = leave them.",
+    )
+    min_line_characters: Count = Field(
+        default=0, description="Leave out shorter lines, after cleaning, and count them."
+    )
+    max_line_characters: PositiveInteger | None = Field(
+        default=None, description="Leave out longer lines, after cleaning. null = none."
+    )
+    endpoint_url: str = Field(
+        default="",
+        description="Address of the object store, needed for `oss://`, `obs://` and stores of your "
+        "own; for `hdfs://` that of WebHDFS.",
+    )
+    credentials_file: str = Field(
+        default="",
+        description="A YAML file with the keys, mode 0600. Empty = environment variables: "
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; OSS_...; OBS_...; HADOOP_USER_NAME.",
     )
 
 
@@ -54,12 +101,14 @@ class EvalDataLoaderConfig(Section):
 
     dataset_dir: str = Field(
         default="",
-        description="A text file or a folder. Empty = the folder's own valid, dev or eval files, "
+        description="As for training. Empty = the training folder's own valid, dev or eval files, "
         "else documents held out from the training text.",
     )
     num_samples: PositiveInteger | None = Field(
         default=None, description="Read only this many lines or documents. null = all."
     )
+    file_format: FileFormat | None = Field(default=None, description="null = as for training.")
+    text_field: TextField | None = Field(default=None, description="null = as for training.")
 
 
 class TrainDatasetConfig(Section):

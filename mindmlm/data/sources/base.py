@@ -68,6 +68,10 @@ class Source(ABC):
             DataError: the source cannot be read, with the file and line, or the row.
         """
 
+    def place(self, position: Position) -> str:
+        """Return in words where the document of a position lies, for messages."""
+        return f"{self.name}, behind {', '.join(map(str, position))}"
+
     @abstractmethod
     def identity(self) -> dict[str, Any]:
         """Return JSON values that change when the documents do; a part of cache keys.

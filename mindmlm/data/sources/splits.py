@@ -1,7 +1,11 @@
 """Which files of a folder are for training and which for evaluation."""
 
-from pathlib import Path
+from pathlib import PurePosixPath
 
+from mindmlm.data.sources.decompression import without_compression
+from mindmlm.data.sources.files import FORMAT_SUFFIXES
+from mindmlm.data.sources.locations import Listing
+from mindmlm.data.sources.stored_file import StoredFile
 from mindmlm.errors import DataError
 
 SPLIT_PREFIXES: dict[str, tuple[str, ...]] = {
@@ -9,97 +13,69 @@ SPLIT_PREFIXES: dict[str, tuple[str, ...]] = {
     "test": ("test",),
     "train": ("train",),
 }
-TEXT_SUFFIXES = ("", ".txt", ".text", ".raw", ".tokens")
+# A .json file of a folder mostly describes the others.
+TEXT_SUFFIXES = ("", ".txt", ".text", ".raw", ".tokens", *(FORMAT_SUFFIXES.keys() - {".json"}))
 _NOT_TEXT = ("vocab.txt",)
 
 
-def split_of(path: Path) -> str:
-    """Return "train", "eval" or "test" by the beginning of the file's name, "train" if none."""
-    name = path.name.lower()
+def split_of(base_name: str) -> str:
+    """Return "train", "eval" or "test" by the beginning of a file's name, "train" if none."""
     for split, prefixes in SPLIT_PREFIXES.items():
-        if name.startswith(prefixes):
+        if base_name.lower().startswith(prefixes):
             return split
     return "train"
 
 
-def list_split(dataset_dir: str | Path, split: str) -> list[Path]:
-    """Return the text files of a split, sorted by name; empty when there are none.
+def list_split(listing: Listing, split: str) -> tuple[StoredFile, ...]:
+    """Return the files of a split, sorted by name; empty when there are none.
 
-    ``dataset_dir`` is a file, which is the train split whatever its name, or a folder. Of a
-    folder, files that end in .txt, .text, .raw, .tokens or nothing count; sub-folders, hidden
-    files and `vocab.txt` do not.
-
-    Raises:
-        DataError: ``dataset_dir`` is empty, does not exist or cannot be read.
+    Files that were named (or matched by a pattern, or piped) are the train split whatever their
+    names. Of a folder, files with an ending of `TEXT_SUFFIXES` count, plain or compressed;
+    sub-folders, hidden files and `vocab.txt` do not.
     """
-    path = _existing(dataset_dir)
-    if path.is_file():
-        return [path] if split == "train" else []
-    return [file for file in _text_files(path) if split_of(file) == split]
+    if not listing.is_folder:
+        return listing.files if split == "train" else ()
+    return tuple(
+        file for file in listing.files if _is_text(file) and split_of(file.base_name) == split
+    )
 
 
-def resolve_split(dataset_dir: str | Path, split: str) -> list[Path]:
+def resolve_split(listing: Listing, split: str) -> tuple[StoredFile, ...]:
     """Return the files of a split, at least one; see `list_split`.
 
     Raises:
         DataError: there are none.
     """
-    files = list_split(dataset_dir, split)
+    files = list_split(listing, split)
     if files:
         return files
-    others = ", ".join(file.name for file in _listed(Path(dataset_dir))[:8]) or "nothing"
+    others = ", ".join(file.base_name for file in listing.files[:8]) or "nothing"
     beginnings = ", ".join(SPLIT_PREFIXES[split])
     raise DataError(
-        f"{dataset_dir}: no text file for the {split} split; expected a file that ends in .txt "
-        f"and begins with {beginnings}; found {others}"
+        f"{listing.place}: no text file for the {split} split; expected a file that ends in .txt, "
+        f".jsonl, .csv or .parquet (or these with .gz or .zst) and begins with {beginnings}; "
+        f"found {others}"
     )
 
 
-def resolve_evaluation(dataset_dir: str | Path) -> list[Path]:
-    """Return the files of a path that the user gave for evaluation.
+def resolve_evaluation(listing: Listing) -> tuple[StoredFile, ...]:
+    """Return the files of a place that the user gave for evaluation.
 
-    A file is taken itself; of a folder the valid, dev or eval files, else the test files, else
-    all text files.
+    Files that were named are taken themselves; of a folder the valid, dev or eval files, else the
+    test files, else all text files.
 
     Raises:
         DataError: there is no text file.
     """
-    path = _existing(dataset_dir)
-    if path.is_file():
-        return [path]
+    if not listing.is_folder:
+        return listing.files
     for split in ("eval", "test"):
-        if files := list_split(path, split):
+        if files := list_split(listing, split):
             return files
-    return resolve_split(path, "train")
+    return resolve_split(listing, "train")
 
 
-def _existing(dataset_dir: str | Path) -> Path:
-    if not str(dataset_dir):
-        raise DataError(
-            "no text given: set train_dataset.data_loader.dataset_dir (or --dataset_dir) to a "
-            "text file or a folder of text files"
-        )
-    path = Path(dataset_dir)
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder (train_dataset.data_loader.dataset_dir)")
-    return path
-
-
-def _listed(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    try:
-        return sorted(path.iterdir())
-    except OSError as error:
-        raise DataError(f"{path}: cannot list the folder: {error.strerror}") from None
-
-
-def _text_files(folder: Path) -> list[Path]:
-    return [
-        file
-        for file in _listed(folder)
-        if file.is_file()
-        and not file.name.startswith(".")
-        and file.suffix.lower() in TEXT_SUFFIXES
-        and file.name not in _NOT_TEXT
-    ]
+def _is_text(file: StoredFile) -> bool:
+    name = file.base_name
+    suffix = PurePosixPath(without_compression(name)).suffix.lower()
+    return not name.startswith(".") and suffix in TEXT_SUFFIXES and name not in _NOT_TEXT

@@ -1,0 +1,94 @@
+"""From a configuration to the sources of its text; no MindSpore in here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindmlm.config.schema import RunConfig
+from mindmlm.data.sources.base import Source
+from mindmlm.data.sources.cleaned import Cleaning
+from mindmlm.data.sources.datasets import FileDataset
+from mindmlm.data.sources.locations import STANDARD_INPUT, Location
+from mindmlm.data.sources.object_store import Access
+from mindmlm.data.sources.options import ReadOptions
+from mindmlm.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class CorpusSources:
+    """The text of a run.
+
+    Attributes:
+        train: None in an evaluation that has a text of its own.
+        evaluation: None = documents are held out from the training text.
+    """
+
+    train: Source | None
+    evaluation: Source | None
+
+
+def corpus_sources(config: RunConfig, spool_dir: Path) -> CorpusSources:
+    """Look where the text is; standard input is copied into `spool_dir`, so call this once.
+
+    Raises:
+        ConfigError: both texts are standard input.
+        DataError: there is no text, or it cannot be reached.
+    """
+    evaluation = _evaluation_dataset(config, spool_dir)
+    if evaluation and (
+        config.run_mode == "eval" or not config.train_dataset.data_loader.dataset_dir
+    ):
+        return CorpusSources(None, evaluation.evaluation())
+    training = training_dataset(config, spool_dir)
+    if evaluation is None:
+        return CorpusSources(training.training(), training.evaluation_beside_training())
+    if training.location.text == evaluation.location.text == STANDARD_INPUT:
+        raise ConfigError(
+            "eval_dataset.data_loader.dataset_dir: standard input (-) is the training text "
+            "already; give a file"
+        )
+    return CorpusSources(training.training(), evaluation.evaluation())
+
+
+def training_dataset(config: RunConfig, spool_dir: Path) -> FileDataset:
+    """Return where the training text is and how it is read."""
+    loader = config.train_dataset.data_loader
+    options = ReadOptions(
+        file_format=loader.file_format,
+        text_format=loader.text_format,
+        on_error=loader.on_error,
+        max_line_bytes=loader.max_line_bytes,
+        text_field=_names(loader.text_field),
+        csv_delimiter=loader.csv_delimiter,
+    )
+    return _dataset(config, loader.dataset_dir, options, spool_dir)
+
+
+def _evaluation_dataset(config: RunConfig, spool_dir: Path) -> FileDataset | None:
+    loader, training = config.eval_dataset.data_loader, config.train_dataset.data_loader
+    if not loader.dataset_dir:
+        return None
+    options = ReadOptions(
+        file_format=loader.file_format or training.file_format,
+        text_format=training.text_format,
+        on_error=training.on_error,
+        max_line_bytes=training.max_line_bytes,
+        text_field=_names(loader.text_field or training.text_field),
+        csv_delimiter=training.csv_delimiter,
+    )
+    return _dataset(config, loader.dataset_dir, options, spool_dir)
+
+
+def _dataset(config: RunConfig, text: str, options: ReadOptions, spool_dir: Path) -> FileDataset:
+    loader = config.train_dataset.data_loader
+    access = Access(loader.endpoint_url, loader.credentials_file)
+    cleaning = Cleaning(
+        steps=tuple(loader.cleaning),
+        join_lines_up_to=loader.join_lines_up_to,
+        min_line_characters=loader.min_line_characters,
+        max_line_characters=loader.max_line_characters,
+    )
+    return FileDataset(Location(text, access, spool_dir), options, cleaning)
+
+
+def _names(fields: str | list[str]) -> tuple[str, ...]:
+    return (fields,) if isinstance(fields, str) else tuple(fields)
