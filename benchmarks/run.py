@@ -27,7 +27,35 @@ def _bert_step(batch: int, sequence: int, *peer_options: str) -> Benchmark:
     )
 
 
+def _masking(strategy: str, sequence: int) -> Benchmark:
+    arguments = ("--strategy", strategy, "--sequence", str(sequence), "--batch_size", "256")
+    peer = (
+        "DataCollatorForLanguageModeling" if strategy == "token" else "DataCollatorForWholeWordMask"
+    )
+    return Benchmark(
+        title=f"dynamic masking, strategy {strategy}, rows of {sequence} tokens, one core",
+        unit="sequences/s",
+        ours=("masking_ours.py", *arguments, "--batches", str(10240 // sequence)),
+        peer=("masking_huggingface.py", *arguments, "--batches", str(512 // sequence)),
+        peer_name=f"Hugging Face transformers, {peer}",
+    )
+
+
+def _chinese_build(segmenter: str) -> Benchmark:
+    return Benchmark(
+        title=f"Chinese text to tokens and words, {segmenter}, all cores",
+        unit="MB/s",
+        ours=("chinese_build_ours.py", "--segmenter", segmenter),
+        peer=("chinese_build_published.py",),
+        peer_name="jieba and BERT's Python tokenizer in one process",
+    )
+
+
+_STRATEGIES = ("token", "whole_word", "span", "token_span", "ngram", "macbert", "mixture")
+
 BENCHMARKS = {
+    **{f"masking_{name}_{n}": _masking(name, n) for name in _STRATEGIES for n in (128, 512)},
+    **{f"chinese_build_{name}": _chinese_build(name) for name in ("jieba", "rjieba")},
     "bert_base_train_8x128": _bert_step(8, 128),
     "bert_base_train_8x128_vs_bf16": _bert_step(8, 128, "--bf16"),
 }

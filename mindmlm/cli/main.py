@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from mindmlm import __version__
-from mindmlm.cli import doctor, inspect
+from mindmlm.cli import doctor, inspect, mask_report
 from mindmlm.errors import MindmlmError
 
-COMMANDS = {"doctor": doctor, "inspect": inspect}
+COMMANDS = {"doctor": doctor, "inspect": inspect, "mask-report": mask_report}
 
 DESCRIPTION = """\
 Tools for the checkpoints and data of mindmlm.

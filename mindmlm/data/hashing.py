@@ -14,9 +14,13 @@ def mix64(values: np.ndarray) -> np.ndarray:
 
     It is a bijection on 64 bits: different values never collide.
     """
-    values = (values ^ (values >> _SHIFT_30)) * _MULTIPLIER_1
-    values = (values ^ (values >> _SHIFT_27)) * _MULTIPLIER_2
-    return values ^ (values >> _SHIFT_31)
+    values = values ^ (values >> _SHIFT_30)
+    # In place from here on: temporary arrays cost more than the arithmetic.
+    values *= _MULTIPLIER_1
+    values ^= values >> _SHIFT_27
+    values *= _MULTIPLIER_2
+    values ^= values >> _SHIFT_31
+    return values
 
 
 def derive_keys(seed: int, *coordinates: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from mindmlm.data.masking.token import select_tokens
 from mindmlm.data.masking.whole_word import select_whole_words
 
 # Rows of so many tokens together stay in a core's cache.
-_PORTION_TOKENS = 1 << 15
+_PORTION_TOKENS = 1 << 16
 
 
 @dataclass(frozen=True)

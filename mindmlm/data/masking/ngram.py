@@ -30,9 +30,11 @@ def select_ngrams(rows: Rows, masked_lm_prob: float, predictions: int) -> np.nda
     tokens_left = np.full(len(words_left), predictions)
     drawn = np.zeros(len(words_left), np.int64)
     ranked = rank_columns(words.usable_starts(), rows)
-    for row, column in walk(ranked, words_left, int(words_left.max(initial=0))):
+    most = int(words_left.max(initial=0))
+    lengths = ngram_lengths(rows.keys[:, None], np.arange(most))
+    for row, column in walk(ranked, words_left, most):
         word = words.of_token[row * columns + column]
-        length = np.minimum(ngram_lengths(rows.keys[row], drawn[row]), runs[word])
+        length = np.minimum(lengths[row, drawn[row]], runs[word])
         members = word[:, None] + np.arange(_MAX_NGRAM)
         inside = np.arange(_MAX_NGRAM) < np.minimum(length, words_left[row])[:, None]
         sizes = words.first[np.minimum(members + 1, len(words.sizes))] - words.first[word, None]
@@ -48,6 +50,6 @@ def select_ngrams(rows: Rows, masked_lm_prob: float, predictions: int) -> np.nda
 
 
 def ngram_lengths(keys: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Return int64 [rows], words of each row's n-gram number ``numbers``."""
+    """Return int64, words of n-gram number ``numbers`` of a row; the arguments broadcast."""
     draw = to_unit_interval(random_bits(keys, LENGTH_STREAM, numbers))
     return np.searchsorted(_CUMULATIVE, draw, side="right") + 1

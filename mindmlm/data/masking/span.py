@@ -49,18 +49,21 @@ def _select(rows: Rows, left: np.ndarray, predictions: int) -> np.ndarray:
     runs = words.runs()
     left = left.copy()
     ranked = rank_columns(words.usable_tokens(), rows)
-    for number, (row, column) in enumerate(walk(ranked, left, _expected_spans(left))):
+    expected = _expected_spans(left)
+    lengths = span_lengths(rows.keys[:, None], np.arange(expected))
+    for number, (row, column) in enumerate(walk(ranked, left, expected)):
         place = row * words.shape[1] + column
         free = ~covered[place]
         row, word = row[free], words.of_token[place[free]]
-        length = np.minimum(span_lengths(rows.keys[row], number), runs[word])
+        length = lengths[row, number] if number < expected else span_lengths(rows.keys[row], number)
+        length = np.minimum(length, runs[word])
         left[row] -= _cover(covered, words.first[word], words.first[word + length], left[row])
     return chosen_columns(covered.reshape(words.shape), predictions)
 
 
-def span_lengths(keys: np.ndarray, number: int) -> np.ndarray:
-    """Return int64 [rows], words of the ``number``-th span that is tried."""
-    draw = to_unit_interval(random_bits(keys, LENGTH_STREAM, np.array([number])))
+def span_lengths(keys: np.ndarray, number: np.ndarray | int) -> np.ndarray:
+    """Return int64, words of the ``number``-th span that a row tries; the arguments broadcast."""
+    draw = to_unit_interval(random_bits(keys, LENGTH_STREAM, np.atleast_1d(number)))
     return np.searchsorted(_CUMULATIVE, draw, side="right") + 1
 
 
