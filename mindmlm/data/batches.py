@@ -12,6 +12,7 @@ from mindmlm.data.masking import (
     VocabularyInfo,
     mask_batch,
 )
+from mindmlm.data.packing import with_structure
 from mindmlm.data.sampler import GlobalOrder
 from mindmlm.data.store import TokenStore
 
@@ -120,7 +121,8 @@ class TrainBatches:
         sample_ids, epochs = self._order.at(place, self.layout.batch_size)
         tokens = assemble(self._store, sample_ids, self._max_seq_length, self._vocabulary)
         masking = self._masking.at_step(step, self._max_seq_length)
-        return mask_batch(tokens, masking, self._vocabulary, self._seed, epochs, sample_ids)
+        masked = mask_batch(tokens, masking, self._vocabulary, self._seed, epochs, sample_ids)
+        return with_structure(masked, tokens.input_ids, self._store.row_form, self._vocabulary)
 
 
 class EvalBatches:
@@ -155,6 +157,7 @@ class EvalBatches:
         ids = np.arange(number * self._batch_size, (number + 1) * self._batch_size, dtype=np.int64)
         ids = np.where(ids < self._store.num_samples, ids, -1)
         tokens = assemble(self._store, ids, self._max_seq_length, self._vocabulary)
-        return mask_batch(
+        masked = mask_batch(
             tokens, EVAL_MASKING, self._vocabulary, EVAL_MASK_SEED, np.zeros_like(ids), ids
         )
+        return with_structure(masked, tokens.input_ids, self._store.row_form, self._vocabulary)

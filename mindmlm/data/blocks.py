@@ -1,6 +1,6 @@
 """Lines of tokens cut or packed into samples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -34,23 +34,36 @@ class LineSamples:
         """Write the samples of one document; lines without tokens give none."""
         begin = 0
         for length in lengths:
-            end = begin + length
-            while begin < end:
-                cut = self._cut(word_starts, begin, end)
-                self._writer.append(tokens[begin:cut], _from_start(word_starts[begin:cut]))
-                begin = cut
+            for first, last in cut_blocks(word_starts, begin, begin + length, self._block):
+                self._writer.append(tokens[first:last], _from_start(word_starts[first:last]))
+            begin += length
 
     def finish(self) -> None:
         """Nothing is held back."""
 
-    def _cut(self, word_starts: np.ndarray, begin: int, end: int) -> int:
-        limit = begin + self._block
-        if end <= limit:
-            return end
-        # Not before the middle: one very long word must not leave tiny samples behind.
-        earliest = begin + (self._block + 1) // 2
-        borders = np.flatnonzero(word_starts[earliest : limit + 1])
-        return earliest + int(borders[-1]) if len(borders) else limit
+
+def cut_blocks(
+    word_starts: np.ndarray, begin: int, end: int, block: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the borders of blocks of at most ``block`` tokens.
+
+    A block ends before the beginning of a word where there is one in its second half.
+    """
+    while begin < end:
+        cut = block_end(word_starts, begin, end, block)
+        yield begin, cut
+        begin = cut
+
+
+def block_end(word_starts: np.ndarray, begin: int, end: int, block: int) -> int:
+    """Return where a block of at most ``block`` tokens that begins at ``begin`` ends."""
+    limit = begin + block
+    if end <= limit:
+        return end
+    # Not before the middle: one very long word must not leave tiny samples behind.
+    earliest = begin + (block + 1) // 2
+    borders = np.flatnonzero(word_starts[earliest : limit + 1])
+    return earliest + int(borders[-1]) if len(borders) else limit
 
 
 class PackedSamples:

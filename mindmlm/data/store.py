@@ -13,9 +13,11 @@ import numpy as np
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import sync_directory, write_text_atomic
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _TOKENS, _WORD_STARTS, _ENDS, _META = "tokens.bin", "word_starts.bin", "ends.bin", "meta.json"
 _BUFFERED_TOKENS = 1 << 16
+# What special tokens inside of a sample mean, see `TokenStore.row_form`.
+SINGLE, PAIRS, DOCUMENTS = "single", "pairs", "documents"
 
 
 def token_dtype(vocab_size: int) -> np.dtype:
@@ -30,6 +32,8 @@ class TokenStore:
         path: the folder.
         num_samples, num_tokens: totals.
         fingerprint: hexadecimal digest of all tokens, word starts and borders.
+        row_form: "single": a sample is one text; "pairs": `A [SEP] B`, two segments; "documents":
+            `A [SEP] [CLS] B ...`, texts that must not see each other.
 
     Raises:
         DataError: the folder is missing, incomplete, damaged or of another version.
@@ -41,6 +45,7 @@ class TokenStore:
         self.num_samples: int = meta["num_samples"]
         self.num_tokens: int = meta["num_tokens"]
         self.fingerprint: str = meta["fingerprint"]
+        self.row_form: str = meta["row_form"]
         self._tokens = np.memmap(path / _TOKENS, np.dtype(meta["token_dtype"]), "r")
         self._word_starts = np.memmap(path / _WORD_STARTS, np.bool_, "r")
         self._ends = np.memmap(path / _ENDS, np.dtype("<i8"), "r")
@@ -85,6 +90,7 @@ class TokenStoreWriter:
     Args:
         path: the folder to make; an existing one is replaced at the end.
         vocab_size: decides the width of a token on disk.
+        row_form: see `TokenStore`.
 
     Attributes:
         num_samples, num_tokens: totals so far.
@@ -93,8 +99,9 @@ class TokenStoreWriter:
         OSError: the disk is full or the folder cannot be written.
     """
 
-    def __init__(self, path: Path, vocab_size: int) -> None:
+    def __init__(self, path: Path, vocab_size: int, row_form: str = SINGLE) -> None:
         self._path = path
+        self._row_form = row_form
         self._partial = path.with_name(path.name + ".partial")
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.mkdir(parents=True)
@@ -170,6 +177,7 @@ class TokenStoreWriter:
         return {
             "format_version": FORMAT_VERSION,
             "token_dtype": self._dtype.str,
+            "row_form": self._row_form,
             "num_samples": self.num_samples,
             "num_tokens": self.num_tokens,
             "sizes": {name: (self._partial / name).stat().st_size for name in self._files},

@@ -144,3 +144,14 @@ def padding_bias(input_mask: ms.Tensor) -> ms.Tensor:
     batch, sequence = input_mask.shape
     visible = ops.cast(ops.reshape(input_mask, (batch, 1, 1, sequence)), ms.float32)
     return (1.0 - visible) * _MASKED_SCORE
+
+
+def document_bias(document_ids: ms.Tensor) -> ms.Tensor:
+    """Score bias that keeps attention inside of documents.
+
+    document_ids int32 [batch, sequence] (from 1; 0 = padding) -> [batch, 1, sequence, sequence].
+    """
+    batch, sequence = document_ids.shape
+    queries = ops.reshape(document_ids, (batch, 1, sequence, 1))
+    keys = ops.reshape(document_ids, (batch, 1, 1, sequence))
+    return (1.0 - ops.cast(ops.equal(queries, keys), ms.float32)) * _MASKED_SCORE

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mindmlm.data.blocks import block_end
 from mindmlm.data.building.encoded import EncodedDocuments, Rows
 
 SINGLE, NSP, SOP = "none", "nsp", "sop"
@@ -75,13 +76,7 @@ def _cut(
 ) -> list[Span]:
     spans = []
     while begin < end:
-        limit = begin + _target(room, short_seq_prob, random)
-        cut = end
-        if limit < end:
-            # Not before the middle: one very long word must not leave tiny rows behind.
-            earliest = begin + (limit - begin + 1) // 2
-            borders = np.flatnonzero(documents.word_starts[earliest : limit + 1])
-            cut = earliest + int(borders[-1]) if len(borders) else limit
+        cut = block_end(documents.word_starts, begin, end, _target(room, short_seq_prob, random))
         spans.append((begin, cut))
         begin = cut
     return spans

@@ -53,6 +53,8 @@ class BertForMaskedLM(nn.Cell):
         segment_ids: ms.Tensor,
         positions: ms.Tensor,
         keeps: tuple,
+        document_ids: ms.Tensor | None = None,
+        position_ids: ms.Tensor | None = None,
     ) -> ms.Tensor:
         """Logits at the chosen positions.
 
@@ -60,12 +62,13 @@ class BertForMaskedLM(nn.Cell):
             input_ids, input_mask, segment_ids: int32 [batch, sequence].
             positions: int32 [batch, predictions], columns of each row.
             keeps: dropout masks, see `BertModel`.
+            document_ids, position_ids: of rows of several documents, see `BertModel`.
 
         Returns:
             float32 [batch * predictions, vocab].
         """
         batch, sequence = input_ids.shape
-        x = self.bert(input_ids, input_mask, segment_ids, keeps)
+        x = self.bert(input_ids, input_mask, segment_ids, keeps, document_ids, position_ids)
         row_start = ops.reshape(ops.arange(0, batch * sequence, sequence), (batch, 1))
         rows = ops.reshape(positions + ops.cast(row_start, ms.int32), (-1,))
         return self.head(self.gather(x, rows, 0), self.bert.embeddings.word)

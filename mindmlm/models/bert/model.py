@@ -10,6 +10,7 @@ from mindmlm.models.layers import (
     Dropout,
     LayerNorm,
     SelfAttention,
+    document_bias,
     padding_bias,
     parameter,
 )
@@ -30,12 +31,21 @@ class BertEmbeddings(nn.Cell):
         self.dropout = Dropout(config.hidden_dropout_prob)
         self.gather = ops.Gather()
 
-    def construct(self, input_ids: ms.Tensor, segment_ids: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
-        """input_ids, segment_ids int32 [batch, sequence] -> [batch * sequence, hidden]."""
+    def construct(
+        self,
+        input_ids: ms.Tensor,
+        segment_ids: ms.Tensor,
+        keep: ms.Tensor,
+        position_ids: ms.Tensor | None = None,
+    ) -> ms.Tensor:
+        """Ids int32 [batch, sequence] -> [batch * sequence, hidden]; default positions 0, 1, ..."""
         batch, sequence = input_ids.shape
         words = self.gather(self.word, ops.reshape(input_ids, (-1,)), 0)
         types = self.gather(self.token_type, ops.reshape(segment_ids, (-1,)), 0)
-        positions = ops.tile(self.position[:sequence], (batch, 1))
+        if position_ids is None:
+            positions = ops.tile(self.position[:sequence], (batch, 1))
+        else:
+            positions = self.gather(self.position, ops.reshape(position_ids, (-1,)), 0)
         return self.dropout(self.norm(words + types + positions), keep)
 
 
@@ -103,18 +113,27 @@ class BertModel(nn.Cell):
         return ops.tanh(self.pooler(first))
 
     def construct(
-        self, input_ids: ms.Tensor, input_mask: ms.Tensor, segment_ids: ms.Tensor, keeps: tuple
+        self,
+        input_ids: ms.Tensor,
+        input_mask: ms.Tensor,
+        segment_ids: ms.Tensor,
+        keeps: tuple,
+        document_ids: ms.Tensor | None = None,
+        position_ids: ms.Tensor | None = None,
     ) -> ms.Tensor:
         """All inputs int32 [batch, sequence] -> [batch * sequence, hidden].
 
         `keeps` holds the dropout masks in the order of `dropout_sites`: the embedding's, then three
         a layer (attention probabilities, attention output, feed-forward output). Outside
         training it may be empty.
+
+        Rows of several documents give `document_ids` (from 1; 0 = padding), so that none attends
+        to another one, and `position_ids`, which begin at 0 in each.
         """
         if not self.training:
             keeps = self.no_keeps
-        bias = padding_bias(input_mask)
-        x = self.embeddings(input_ids, segment_ids, keeps[0])
+        bias = padding_bias(input_mask) if document_ids is None else document_bias(document_ids)
+        x = self.embeddings(input_ids, segment_ids, keeps[0], position_ids)
         first = 1
         for layer in self.layers:
             x = layer(x, bias, keeps[first], keeps[first + 1], keeps[first + 2])
