@@ -11,6 +11,8 @@ from tokenizers import Encoding, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 
 from mindmlm.errors import DataError
+from mindmlm.tokenizers.characters import contains_cjk
+from mindmlm.tokenizers.ideographs import IdeographEncoder
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
@@ -59,6 +61,7 @@ class BertTokenizer:
         )
         self._tokenizer.normalizer = bert_normalizer(do_lower_case)
         self._tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        self._ideographs = IdeographEncoder(self._encode, ids, self.unk_id)
 
     @classmethod
     def from_vocab_file(cls, path: Path, do_lower_case: bool = True) -> "BertTokenizer":
@@ -77,13 +80,17 @@ class BertTokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Tokenize many texts; no special tokens are added or recognised."""
-        return [
-            TokenizedText(
-                np.array(encoding.ids, np.int32),
-                np.fromiter(chain.from_iterable(encoding.offsets), np.int32).reshape(-1, 2),
-            )
-            for encoding in self._encode(texts)
-        ]
+        plain = [place for place, text in enumerate(texts) if not contains_cjk(text)]
+        encoded: dict[int, TokenizedText] = {}
+        for place, encoding in zip(plain, self._encode([texts[p] for p in plain]), strict=True):
+            offsets = np.fromiter(chain.from_iterable(encoding.offsets), np.int32).reshape(-1, 2)
+            encoded[place] = TokenizedText(np.array(encoding.ids, np.int32), offsets)
+        others = [place for place in range(len(texts)) if place not in encoded]
+        tokens = self._ideographs.encode_batch([texts[place] for place in others])
+        for place, (ids, begins, ends) in zip(others, tokens, strict=True):
+            offsets = np.array([begins, ends], np.int32).T
+            encoded[place] = TokenizedText(np.array(ids, np.int32), offsets)
+        return [encoded[place] for place in range(len(texts))]
 
     def encode_ids(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return the ids of `encode_batch`, int32 [n] for each text, without the offsets."""
