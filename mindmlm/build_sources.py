@@ -1,15 +1,19 @@
 """From a configuration to the sources of its text; no MindSpore in here."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.sources.base import Source
-from mindmlm.data.sources.cleaned import Cleaning
+from mindmlm.data.sources.cleaned import Cleaning, cleaned
 from mindmlm.data.sources.datasets import FileDataset
 from mindmlm.data.sources.locations import STANDARD_INPUT, Location
 from mindmlm.data.sources.object_store import Access
 from mindmlm.data.sources.options import ReadOptions
+from mindmlm.data.sources.sql import SqlSource
+from mindmlm.data.sources.sql_connection import Database
+from mindmlm.data.sources.sql_statement import TableQuery
 from mindmlm.errors import ConfigError
 
 
@@ -33,6 +37,8 @@ def corpus_sources(config: RunConfig, spool_dir: Path) -> CorpusSources:
         ConfigError: both texts are standard input.
         DataError: there is no text, or it cannot be reached.
     """
+    if config.train_dataset.data_loader.type == "SqlDataLoader":
+        return _table_sources(config, spool_dir)
     evaluation = _evaluation_dataset(config, spool_dir)
     if evaluation and (
         config.run_mode == "eval" or not config.train_dataset.data_loader.dataset_dir
@@ -81,14 +87,55 @@ def _evaluation_dataset(config: RunConfig, spool_dir: Path) -> FileDataset | Non
 def _dataset(config: RunConfig, text: str, options: ReadOptions, spool_dir: Path) -> FileDataset:
     loader = config.train_dataset.data_loader
     access = Access(loader.endpoint_url, loader.credentials_file)
-    cleaning = Cleaning(
+    return FileDataset(Location(text, access, spool_dir), options, _cleaning(config))
+
+
+def _cleaning(config: RunConfig) -> Cleaning:
+    loader = config.train_dataset.data_loader
+    return Cleaning(
         steps=tuple(loader.cleaning),
         join_lines_up_to=loader.join_lines_up_to,
         min_line_characters=loader.min_line_characters,
         max_line_characters=loader.max_line_characters,
     )
-    return FileDataset(Location(text, access, spool_dir), options, cleaning)
+
+
+def _table_sources(config: RunConfig, spool_dir: Path) -> CorpusSources:
+    query = config.eval_dataset.data_loader.query
+    files = None if query else _evaluation_dataset(config, spool_dir)
+    evaluation = files.evaluation() if files else _table(config, query) if query else None
+    if evaluation and config.run_mode == "eval":
+        return CorpusSources(None, evaluation)
+    return CorpusSources(_table(config, config.train_dataset.data_loader.query), evaluation)
+
+
+def _table(config: RunConfig, query: str) -> Source:
+    loader = config.train_dataset.data_loader
+    pairs = [text.partition("=") for text in loader.parameters]
+    table = TableQuery(
+        query=query,
+        key_column=loader.key_column,
+        text_field=_names(loader.text_field)[0],
+        parameters={name: _value(text) for name, _, text in pairs},
+    )
+    source = SqlSource(
+        Database(loader.url, loader.credentials_file),
+        table,
+        loader.slicing,
+        loader.batch_rows,
+        loader.on_error,
+    )
+    return cleaned(source, _cleaning(config))
 
 
 def _names(fields: str | list[str]) -> tuple[str, ...]:
     return (fields,) if isinstance(fields, str) else tuple(fields)
+
+
+def _value(text: str) -> int | float | str:
+    if re.fullmatch(r"[-+]?[0-9]+", text):
+        return int(text)
+    if re.fullmatch(r"[-+]?[0-9]+\.[0-9]+", text):
+        return float(text)
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1] if quoted else text

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mindmlm.config.database_url import url_fault
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
 
@@ -210,9 +211,31 @@ def paths_exist(config: RunConfig) -> Iterator[Problem]:
         yield Problem("processor.tokenizer.vocab_file", f"{vocab} is a folder; name the vocab.txt")
 
 
+def table_is_described(config: RunConfig) -> Iterator[Problem]:
+    """No password in an address, and every parameter has a name."""
+    loader = config.train_dataset.data_loader
+    if loader.url and (fault := url_fault(loader.url)):
+        yield Problem("train_dataset.data_loader.url", fault)
+    for text in loader.parameters:
+        if not text.partition("=")[0].isidentifier() or "=" not in text:
+            yield Problem(
+                "train_dataset.data_loader.parameters",
+                f"expected name=value, got {text!r}; the name is that of :name in the query",
+            )
+
+
 def text_is_given(config: RunConfig) -> Iterator[Problem]:
     """Training and evaluation read text."""
-    train = config.train_dataset.data_loader.dataset_dir
+    loader = config.train_dataset.data_loader
+    if loader.type == "SqlDataLoader":
+        yield from _table_is_given(config)
+        return
+    if loader.url or loader.query:
+        yield Problem(
+            "train_dataset.data_loader.type",
+            "url and query are those of a table; use SqlDataLoader, or remove them",
+        )
+    train = loader.dataset_dir
     evaluation = config.eval_dataset.data_loader.dataset_dir
     if config.run_mode in ("train", "finetune") and not train:
         yield Problem(
@@ -278,6 +301,7 @@ CONSISTENCY: tuple[Check, ...] = (
     one_process,
     vocabulary_fits_embedding,
     paths_exist,
+    table_is_described,
 )
 INPUTS: tuple[Check, ...] = (text_is_given, checkpoint_is_given, prediction_is_given)
 DEVICE: tuple[DeviceCheck, ...] = (no_sinking_on_cpu, dtype_runs_on_device)
@@ -296,6 +320,20 @@ def check_inputs(config: RunConfig) -> list[Problem]:
 def check_device(config: RunConfig, device_target: str) -> list[Problem]:
     """Return what `device_target` ("CPU" or "Ascend") cannot run."""
     return [problem for check in DEVICE for problem in check(config, device_target)]
+
+
+def _table_is_given(config: RunConfig) -> Iterator[Problem]:
+    section = "train_dataset.data_loader"
+    loader = config.train_dataset.data_loader
+    if config.run_mode == "predict":
+        return
+    for name, value in (("url", loader.url), ("query", loader.query)):
+        if not value:
+            yield Problem(f"{section}.{name}", "SqlDataLoader needs it; say which rows to read")
+    if loader.dataset_dir:
+        yield Problem(f"{section}.dataset_dir", "SqlDataLoader reads no files; remove it")
+    if not isinstance(loader.text_field, str):
+        yield Problem(f"{section}.text_field", "SqlDataLoader reads one column; concatenate in SQL")
 
 
 def _exists(path: Path) -> bool:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from mindmlm.config.aliases import ALIASES
+from mindmlm.config.database_url import without_passwords
 from mindmlm.config.describe import Key, keys, sections
 from mindmlm.config.nodes import Mapping, find, origin_of
 from mindmlm.errors import ConfigError
@@ -54,7 +55,8 @@ def format_problems(problems: Iterable[Problem], tree: Mapping, file: str) -> li
     for problem in problems:
         written = find(tree, problem.path) is not None
         place = origin_of(tree, problem.path) if written else file
-        lines.append(one_line(f"{place}: {problem.path}: {problem.message}"))
+        line = without_passwords(f"{place}: {problem.path}: {problem.message}")
+        lines.append(one_line(line))
     return lines
 
 

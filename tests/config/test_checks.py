@@ -85,6 +85,12 @@ RULES = {
         "99 is less than the 100 entries",
         [f"{MODEL}vocab_size=100", "processor.tokenizer.train_vocab_size=100"],
     ),
+    "table_is_described": (
+        [f"{DATA}data_loader.parameters=[a]"],
+        f"{DATA}data_loader.parameters",
+        "expected name=value, got 'a'",
+        [f"{DATA}data_loader.parameters=[a=1]", f"{DATA}data_loader.url=sqlite:///a.db"],
+    ),
     "paths_exist": (
         ["processor.tokenizer.vocab_file=nowhere.txt"],
         "processor.tokenizer.vocab_file",
@@ -192,3 +198,48 @@ def test_all_problems_are_reported_at_once(load):
     with pytest.raises(ConfigError) as error:
         load(["use_parallel=True", "lr_schedule.lr_end=1"], "")
     assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("place", ["option", "file"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:t0psecret@host/db",
+        "postgresql://me:t0p/secret@host/db",
+        "mysql://host/db?password=t0psecret&a=b",
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path, url, place):
+    path = tmp_path / "run.yaml"
+    section = f"train_dataset: {{data_loader: {{url: '{url}'}}}}\n"
+    path.write_text(section if place == "file" else "trainer: {}\n")
+    options = [f"{DATA}data_loader.url={url}"] if place == "option" else []
+    with pytest.raises(ConfigError, match=r"url: holds a password.*credentials_file") as error:
+        load_config(path, options, require_inputs=False)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["type=SqlDataLoader"], "data_loader.url: SqlDataLoader needs it"),
+        (["type=SqlDataLoader", "url=sqlite:///a.db"], "data_loader.query: SqlDataLoader needs"),
+        (["url=sqlite:///a.db"], "data_loader.type: url and query are those of a table"),
+        (
+            ["type=SqlDataLoader", "url=sqlite:///a.db", "query=SELECT 1", "dataset_dir=here.txt"],
+            "dataset_dir: SqlDataLoader reads no files",
+        ),
+        (
+            ["type=SqlDataLoader", "url=sqlite:///a.db", "query=SELECT 1"],
+            "text_field: SqlDataLoader reads one column",
+        ),
+    ],
+)
+def test_a_table_is_described_whole(tmp_path, monkeypatch, options, message):
+    fields = "[a, b]" if "text_field" in message else "text"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.txt").write_text("a\n")
+    content = f"train_dataset: {{data_loader: {{text_field: {fields}}}}}\n"
+    (tmp_path / "run.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        load_config("run.yaml", [f"{DATA}data_loader.{option}" for option in options])

@@ -25,9 +25,10 @@ TextField = NonEmptyText | Annotated[list[NonEmptyText], MinLen(1)]
 class TrainDataLoaderConfig(Section):
     """Where the training text lies and how it is read."""
 
-    type: Literal["TextDataLoader"] = Field(
+    type: Literal["TextDataLoader", "SqlDataLoader"] = Field(
         default="TextDataLoader",
-        description="Kind of source. TextDataLoader reads files: txt, jsonl, csv, parquet.",
+        description="Kind of source. TextDataLoader reads files: txt, jsonl, csv, parquet; "
+        "SqlDataLoader the rows of a database query.",
     )
     dataset_dir: str = Field(
         default="",
@@ -92,7 +93,36 @@ class TrainDataLoaderConfig(Section):
     credentials_file: str = Field(
         default="",
         description="A YAML file with the keys, mode 0600. Empty = environment variables: "
-        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; OSS_...; OBS_...; HADOOP_USER_NAME.",
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; OSS_...; OBS_...; HADOOP_USER_NAME; of "
+        "databases MINDMLM_SQL_USER, MINDMLM_SQL_PASSWORD.",
+    )
+    url: str = Field(
+        default="",
+        description="SqlDataLoader: the database, without a password: `postgresql://host/name`, "
+        "`mysql://`, `sqlite:///file`, `hive://`, `odps://project/?endpoint=...`.",
+    )
+    query: str = Field(
+        default="",
+        description="SqlDataLoader: a SELECT that gives `key_column` and `text_field`; `:name` "
+        "stands for a parameter.",
+    )
+    key_column: str = Field(
+        default="id",
+        description="SqlDataLoader: unique integers or texts; rows are read in their order, and "
+        "reading goes on behind one when a connection is lost.",
+    )
+    parameters: list[str] = Field(
+        default_factory=list,
+        description="SqlDataLoader: `name=value` for each `:name` of the query, bound by the "
+        "driver. 5 is a number, '5' in quotes a text.",
+    )
+    slicing: Literal["range", "modulo"] = Field(
+        default="range",
+        description="SqlDataLoader: how rows are divided between processes: `range` by intervals "
+        "of the key, `modulo` by its remainder.",
+    )
+    batch_rows: PositiveInteger = Field(
+        default=1000, description="SqlDataLoader: rows fetched from the server at once."
     )
 
 
@@ -106,6 +136,11 @@ class EvalDataLoaderConfig(Section):
     )
     num_samples: PositiveInteger | None = Field(
         default=None, description="Read only this many lines or documents. null = all."
+    )
+    query: str = Field(
+        default="",
+        description="SqlDataLoader: the query for evaluation, on the database of the training "
+        "text and with its parameters.",
     )
     file_format: FileFormat | None = Field(default=None, description="null = as for training.")
     text_field: TextField | None = Field(default=None, description="null = as for training.")

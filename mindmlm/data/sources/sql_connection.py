@@ -1,21 +1,19 @@
 """Connections to databases: the URL, where the password comes from, and what messages may say."""
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mindmlm.config.database_url import PASSWORD_VARIABLE, USER_VARIABLE, url_fault
 from mindmlm.data.sources.secrets import read_secret_file
 from mindmlm.errors import DataError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-USER_VARIABLE, PASSWORD_VARIABLE = "MINDMLM_SQL_USER", "MINDMLM_SQL_PASSWORD"
 _DEFAULT_DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-_SECRET_NAME = re.compile(r"passw|pwd|secret|token|access_?key|credential", re.IGNORECASE)
 _CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
     # A connection that dies silently is noticed after two minutes instead of two hours.
     "postgresql": {
@@ -65,11 +63,12 @@ class Database:
         _refuse_missing_file(self.url, backend, url.database)
         url = url.set(drivername=_DEFAULT_DRIVERS.get(url.drivername, url.drivername))
         url = url.update_query_dict(_URL_OPTIONS.get(backend, {}))
-        credentials = self._credentials()
-        url = url.set(
-            username=credentials.get("user") or url.username,
-            password=credentials.get("password") or None,
-        )
+        if backend != "sqlite":
+            credentials = self._credentials()
+            url = url.set(
+                username=credentials.get("user") or url.username,
+                password=credentials.get("password") or None,
+            )
         try:
             return sqlalchemy.create_engine(
                 url,
@@ -82,6 +81,8 @@ class Database:
                 f"{self.name}: no driver for {url.drivername} ({error}); "
                 'pip install "mindmlm[sql]" brings PostgreSQL, MySQL, Hive and ODPS'
             ) from None
+        except sqlalchemy.exc.ArgumentError as error:
+            raise DataError(f"{self.name}: {' '.join(str(error).split())}") from None
 
     def _credentials(self) -> Mapping[str, str]:
         if self.credentials_file:
@@ -111,25 +112,6 @@ def explain(error: Exception, engine: "sa.Engine") -> str:
     if password := engine.url.password:
         text = text.replace(str(password), "***")
     return " ".join(text.split())
-
-
-def url_fault(text: str) -> str:
-    """Return what is wrong with a database URL, "" when nothing is; never a part of the URL.
-
-    Needs no SQLAlchemy, so a configuration can be checked without it.
-    """
-    match = re.match(r"[A-Za-z][\w.+-]*://(?P<user_part>[^/?#]*@)?", text)
-    if match is None:
-        return "is no database URL; expected, for example, postgresql://host/database"
-    user_part = match["user_part"] or ""
-    options = text.partition("?")[2]
-    names = [part.partition("=")[0] for part in options.split("&")]
-    if ":" in user_part or any(_SECRET_NAME.search(name) for name in names):
-        return (
-            f"holds a password, which would end up in files and logs; give it in {USER_VARIABLE} "
-            f"and {PASSWORD_VARIABLE}, or in a file of mode 0600 (credentials_file)"
-        )
-    return ""
 
 
 def _parse(text: str) -> "sa.URL":

@@ -39,7 +39,8 @@ class TableQuery:
         query: a SELECT; ``:name`` stands for a parameter.
         key_column: unique and not null, integers or text; rows are read in its order.
         text_field: the column with the text.
-        parameters: value of each ``:name``, bound by the driver, never written into the SQL.
+        parameters: value of each ``:name``, bound by the driver, never written into the SQL;
+            others are not used.
     """
 
     query: str
@@ -94,15 +95,15 @@ class TableQuery:
         # The line break ends a comment that the query may end with.
         clause = sqlalchemy.text(self.query.strip().rstrip(";") + "\n")
         asked = set(clause.compile().params)
-        given = set(self.parameters)
-        if asked != given:
-            wrong = ", ".join(f":{name}" for name in sorted(asked ^ given))
+        if missing := asked - set(self.parameters):
+            names = ", ".join(f":{name}" for name in sorted(missing))
             raise DataError(
-                f"train_dataset.data_loader.parameters: {wrong} must stand both in the query and "
-                "in the parameters (a colon that is meant as such is written \\:)"
+                f"train_dataset.data_loader.parameters: the query asks for {names}; add "
+                "name=value (a colon that is meant as such is written \\:)"
             )
+        bound = {name: self.parameters[name] for name in asked}
         columns = (sqlalchemy.column(self.key_column), sqlalchemy.column(self.text_field))
-        return clause.bindparams(**self.parameters).columns(*columns).subquery("source")
+        return clause.bindparams(**bound).columns(*columns).subquery("source")
 
 
 def _literal(value: Key) -> "sa.ColumnElement[Any]":

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,12 @@ class PostgresServer:
             stderr=subprocess.DEVNULL,
             **self._user(),
         )  # fmt: skip
+        import psycopg
+
         for _ in range(600):
-            with socket.socket() as client:
-                if client.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            with suppress(psycopg.OperationalError):
+                psycopg.connect(self.url, password=PASSWORD).close()
+                return
             time.sleep(0.05)
         raise RuntimeError("PostgreSQL did not start")
 

@@ -110,7 +110,7 @@ def test_parameters_are_bound(admin: sa.Engine, postgres: Any) -> None:
     parameters = {"wanted": "y'; DROP TABLE articles; --", "least": 0}
     assert len(read(source(postgres.url, query + "\n;", parameters=parameters))) == 1
     assert len(read(source(postgres.url, query, parameters=parameters))) == 1
-    with pytest.raises(DataError, match=r"parameters: :least must stand both"):
+    with pytest.raises(DataError, match=r"parameters: the query asks for :least; add"):
         read(source(postgres.url, query, parameters={"wanted": "x"}))
 
 

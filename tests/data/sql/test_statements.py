@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from mindmlm.config.database_url import url_fault
 from mindmlm.data.sources.base import Slice
 from mindmlm.data.sources.secrets import read_secret_file
-from mindmlm.data.sources.sql_connection import Database, url_fault
+from mindmlm.data.sources.sql_connection import Database
 from mindmlm.data.sources.sql_statement import KeyRange, TableQuery
 from mindmlm.errors import DataError
 
