@@ -1,6 +1,7 @@
 """The Chinese text of the build benchmark, and a vocabulary for it."""
 
 import os
+import string
 from pathlib import Path
 
 from mindmlm.data.samples import chinese_sample_path
@@ -20,6 +21,19 @@ def lines() -> list[str]:
             taken.append(line)
             size += len(line.encode("utf-8"))
     return taken
+
+
+def variation(text: list[str], number: int) -> list[str]:
+    """Return the lines with other digits and letters, so that numbers and names are new ones."""
+    digits, small, large = string.digits, string.ascii_lowercase, string.ascii_uppercase
+    table = str.maketrans(
+        digits + small + large,
+        "".join(
+            part[number % len(part) :] + part[: number % len(part)]
+            for part in (digits, small, large)
+        ),
+    )
+    return [line.translate(table) for line in text]
 
 
 def megabytes(text: list[str]) -> float:

@@ -10,6 +10,7 @@ from mindmlm.data.masking.words import group_words
 NGRAM_PROBABILITIES = np.array([0.4, 0.3, 0.2, 0.1])
 _CUMULATIVE = np.cumsum(NGRAM_PROBABILITIES)[:-1]
 _MAX_NGRAM = len(NGRAM_PROBABILITIES)
+_OFFSETS = np.arange(_MAX_NGRAM)
 
 
 def select_ngrams(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndarray:
@@ -34,17 +35,19 @@ def select_ngrams(rows: Rows, masked_lm_prob: float, predictions: int) -> np.nda
     lengths = ngram_lengths(rows.keys[:, None], np.arange(most))
     for row, column in walk(ranked, words_left, most):
         word = words.of_token[row * columns + column]
-        length = np.minimum(lengths[row, drawn[row]], runs[word])
-        members = word[:, None] + np.arange(_MAX_NGRAM)
-        inside = np.arange(_MAX_NGRAM) < np.minimum(length, words_left[row])[:, None]
-        sizes = words.first[np.minimum(members + 1, len(words.sizes))] - words.first[word, None]
-        inside &= sizes <= tokens_left[row, None]
-        fits = inside[:, 0] & ~(inside & taken[members]).any(axis=1)
-        row, inside = row[fits], inside[fits]
-        taken[members[fits][inside]] = True
+        length = np.minimum(np.minimum(lengths[row, drawn[row]], runs[word]), words_left[row])
+        size = words.first[word + length] - words.first[word]
+        over = np.flatnonzero(size > tokens_left[row])
+        if len(over):
+            length[over], size[over] = _shorten(words.first, word[over], tokens_left[row[over]])
+        members = word[:, None] + _OFFSETS
+        inside = length[:, None] > _OFFSETS
+        fits = (length > 0) & ~(inside & taken[members]).any(axis=1)
+        row, length = row[fits], length[fits]
+        taken[members[fits][inside[fits]]] = True
         drawn[row] += 1
-        tokens_left[row] -= np.where(inside, sizes[fits], 0).max(axis=1, initial=0)
-        words_left[row] = np.where(tokens_left[row] > 0, words_left[row] - inside.sum(axis=1), 0)
+        tokens_left[row] -= size[fits]
+        words_left[row] = np.where(tokens_left[row] > 0, words_left[row] - length, 0)
     in_ngram = np.repeat(taken[: len(words.sizes)], words.sizes)
     return chosen_columns(in_ngram.reshape(words.shape), predictions)
 
@@ -53,3 +56,13 @@ def ngram_lengths(keys: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Return int64, words of n-gram number ``numbers`` of a row; the arguments broadcast."""
     draw = to_unit_interval(random_bits(keys, LENGTH_STREAM, numbers))
     return np.searchsorted(_CUMULATIVE, draw, side="right") + 1
+
+
+def _shorten(
+    first: np.ndarray, word: np.ndarray, tokens_left: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return words and tokens of n-grams that are too long, cut to ``tokens_left``."""
+    ends = np.minimum(word[:, None] + _OFFSETS + 1, len(first) - 1)
+    sizes = first[ends] - first[word, None]
+    inside = sizes <= tokens_left[:, None]
+    return inside.sum(axis=1), np.where(inside, sizes, 0).max(axis=1)
