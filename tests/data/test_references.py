@@ -8,6 +8,8 @@ import pytest
 
 from mindmlm.data.corpus_job import CorpusJob, SampleSettings
 from mindmlm.data.references import ReferenceLines, reference_starts
+from mindmlm.data.sources.files import FileSource
+from mindmlm.data.sources.options import ReadOptions
 from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import SPECIAL_TOKENS, BertTokenizer
 
@@ -18,7 +20,8 @@ def job(tmp_path: Path, text: str, references: str) -> CorpusJob:
     (tmp_path / "text.txt").write_text(text, encoding="utf-8")
     (tmp_path / "ref.txt").write_text(references, encoding="utf-8")
     options = SampleSettings(segmenter="reference_file", reference_file=str(tmp_path / "ref.txt"))
-    return CorpusJob([tmp_path / "text.txt"], options, TOKENIZER, None, False)
+    source = FileSource.of_paths(tmp_path / "text.txt", options=ReadOptions())
+    return CorpusJob(source, options, TOKENIZER, None, False)
 
 
 def test_places_count_from_cls_and_pieces_always_continue():
