@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import mindspore as ms
@@ -30,10 +31,13 @@ from mindmlm.optim.loss_scale import LossScale
 from mindmlm.optim.schedules import Schedule, warmup_steps
 from mindmlm.tasks.mlm import MaskedLMEvaluation, MaskedLMLoss, batch_arrays
 from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.vocab_extension import extend_rows, pieces_of_new_tokens
 from mindmlm.training.evaluation import Evaluator
 from mindmlm.training.train_step import MicroBatch, Phase, TrainStep
 
 logger = logging.getLogger(__name__)
+
+VOCABULARY_ROWS = ("bert.embeddings.word", "head.bias")
 
 
 def corpus_settings(config: RunConfig, spool_dir: Path) -> CorpusSettings:
@@ -106,12 +110,25 @@ def count_parameters(model: nn.Cell) -> int:
     return sum(math.prod(value.shape) for value in model.get_parameters())
 
 
-def load_tensors(parameters: Iterable[Parameter], checkpoint: Checkpoint, group: str) -> None:
+def load_tensors(
+    parameters: Iterable[Parameter],
+    checkpoint: Checkpoint,
+    group: str,
+    resize: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None,
+) -> None:
     """Fill every parameter from a group of the checkpoint's tensors, strictly.
+
+    Args:
+        parameters: all of the model or the optimizer.
+        checkpoint: where the tensors are.
+        group: "model" or "optimizer".
+        resize: name -> what makes the parameter's value of the checkpoint's, which may have
+            another shape; see `vocabulary_extension`.
 
     Raises:
         CheckpointError: a tensor is missing, left over, or of another shape.
     """
+    resize = resize or {}
     by_name = {value.name: value for value in parameters}
     records = checkpoint.records(group)
     problems = [f"missing: {name}" for name in by_name if name not in records]
@@ -119,7 +136,9 @@ def load_tensors(parameters: Iterable[Parameter], checkpoint: Checkpoint, group:
     problems += [
         f"{name}: {list(records[name].shape)} in the checkpoint, {list(value.shape)} in the model"
         for name, value in by_name.items()
-        if name in records and tuple(records[name].shape) != tuple(value.shape)
+        if name in records
+        and name not in resize
+        and tuple(records[name].shape) != tuple(value.shape)
     ]
     if problems:
         shown = "\n  ".join(problems[:8])
@@ -129,7 +148,23 @@ def load_tensors(parameters: Iterable[Parameter], checkpoint: Checkpoint, group:
             f"--config the one it was trained with?):\n  {shown}{more}"
         )
     for name, array in checkpoint.iterate(group):
-        by_name[name].set_data(ms.Tensor(array))
+        value = resize[name](array) if name in resize else array
+        by_name[name].set_data(ms.Tensor(value))
+
+
+def vocabulary_extension(
+    model: nn.Cell, old: Sequence[str], new: Sequence[str]
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """What `load_tensors` needs when the vocabulary has grown from `old` to `new`.
+
+    Rows of new tokens are the mean of the rows of the pieces they were divided into before.
+    """
+    pieces = pieces_of_new_tokens(old, new)
+    return {
+        value.name: partial(extend_rows, initial=value.asnumpy(), old_size=len(old), pieces=pieces)
+        for value in model.get_parameters()
+        if value.name in VOCABULARY_ROWS
+    }
 
 
 def tensors_of(parameters: Iterable[Parameter]) -> dict[str, np.ndarray]:

@@ -23,7 +23,8 @@ from mindmlm.runtime.context import initialise
 from mindmlm.runtime.files import write_text_atomic
 from mindmlm.runtime.logging import setup_logging
 from mindmlm.runtime.run_folder import RunFolder
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.bert import BertTokenizer, read_vocab
+from mindmlm.tokenizers.vocab_extension import is_extension
 from mindmlm.training.callbacks.checkpoint import CheckpointCallback
 from mindmlm.training.callbacks.evaluation import EvaluationCallback
 from mindmlm.training.callbacks.metrics import MetricsCallback
@@ -159,7 +160,7 @@ def training_tokenizer(
     """The given vocabulary, the one of the starting checkpoint, or one trained on the text."""
     section = config.processor.tokenizer
     if start is not None:
-        tokenizer = _checkpoint_tokenizer(config, start)
+        tokenizer = _extended_tokenizer(config, start) or _checkpoint_tokenizer(config, start)
     elif section.vocab_file:
         tokenizer = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
     else:
@@ -178,13 +179,36 @@ def training_tokenizer(
     return tokenizer
 
 
+def _vocabulary_beside(checkpoint: Checkpoint) -> Path:
+    """Where the run that wrote the checkpoint keeps its vocabulary."""
+    return RunFolder(checkpoint.path.parent.parent).vocabulary
+
+
+def _extended_tokenizer(config: RunConfig, start: Checkpoint) -> BertTokenizer | None:
+    """The given vocabulary when it is the checkpoint's with more tokens at its end."""
+    section, path = config.processor.tokenizer, _vocabulary_beside(start)
+    if config.run_mode != "finetune" or not section.vocab_file or not path.is_file():
+        return None
+    old = BertTokenizer.from_vocab_file(path, section.do_lower_case)
+    new = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
+    same = old.fingerprint() == start.state.get("tokenizer_fingerprint")
+    if not same or new.vocab_size == old.vocab_size or not is_extension(old.vocab, new.vocab):
+        return None
+    logger.info(
+        "%s has %d tokens more than the checkpoint; their rows start as the mean of their pieces",
+        section.vocab_file,
+        new.vocab_size - old.vocab_size,
+    )
+    return new
+
+
 def _checkpoint_tokenizer(config: RunConfig, checkpoint: Checkpoint) -> BertTokenizer:
     """The tokenizer that the checkpoint's weights belong to.
 
     `processor.tokenizer.vocab_file` where it is given, else `vocab.txt` in the checkpoint's run.
     """
     section = config.processor.tokenizer
-    beside = RunFolder(checkpoint.path.parent.parent).vocabulary
+    beside = _vocabulary_beside(checkpoint)
     path = Path(section.vocab_file) if section.vocab_file else beside
     if not path.is_file():
         raise CheckpointError(
@@ -227,10 +251,18 @@ class _TrainingJob:
         state = TrainState(loss_scale=build.build_loss_scale(config))
         job = cls(config, folder, tokenizer, corpus, model, optimizer, state)
         if start is not None:
-            build.load_tensors(model.get_parameters(), start, "model")
+            job._load_weights(start)
         if start is not None and config.run_mode == "train":
             job._resume(start)
         return job
+
+    def _load_weights(self, start: Checkpoint) -> None:
+        """Take over the weights; a vocabulary that has grown gets rows for its new tokens."""
+        resize = None
+        if start.state.get("tokenizer_fingerprint") != self.tokenizer.fingerprint():
+            old = read_vocab(_vocabulary_beside(start))
+            resize = build.vocabulary_extension(self.model, old, self.tokenizer.vocab)
+        build.load_tensors(self.model.get_parameters(), start, "model", resize)
 
     def _resume(self, start: Checkpoint) -> None:
         """Take over optimizer, counters and data position, bit for bit."""
