@@ -13,6 +13,7 @@ import numpy as np
 
 from mindmlm.build_masking import masking_settings, segmenter, strategies
 from mindmlm.config import load_config
+from mindmlm.config.checks import text_is_given
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import assemble
 from mindmlm.data.mask_report import MaskCounts, predicted_tokens
@@ -25,6 +26,7 @@ from mindmlm.data.masking import (
 )
 from mindmlm.data.prepare import PreparedCorpus, prepare_corpus
 from mindmlm.data.sampler import GlobalOrder
+from mindmlm.data.store import TokenStore
 from mindmlm.errors import ConfigError
 from mindmlm.runtime.run_folder import RunFolder
 from mindmlm.tokenizers.bert import BertTokenizer
@@ -57,6 +59,7 @@ class _Job:
     config: RunConfig
     tokenizer: BertTokenizer
     corpus: PreparedCorpus
+    store: TokenStore
     settings: MaskingSettings
     step: int
 
@@ -66,7 +69,7 @@ class _Job:
         """Yield (rows before, rows after) of the first samples of the run's order."""
         section = self.config.train_dataset
         seed = self.config.seed if section.seed is None else section.seed
-        store = self.corpus.train
+        store = self.store
         order = GlobalOrder(store.num_samples, seed, section.data_loader.shuffle)
         settings = self.settings.at_step(self.step, section.max_seq_length)
         for begin in range(0, samples, _BATCH):
@@ -119,10 +122,8 @@ def _prepare(options: argparse.Namespace) -> _Job:
     flags = {name: getattr(options, name) for name in ("dataset_dir", "vocab_file", "output_dir")}
     loaded = load_config(options.config, options.options, flags=flags, require_inputs=False)
     config = loaded.config
-    if not config.train_dataset.data_loader.dataset_dir:
-        raise ConfigError(
-            "train_dataset.data_loader.dataset_dir: there is no text to mask; add --dataset_dir"
-        )
+    for problem in text_is_given(config.model_copy(update={"run_mode": "train"})):
+        raise ConfigError(f"{problem.path}: {problem.message}")
     folder = RunFolder(Path(config.output_dir))
     section = config.processor.tokenizer
     with folder.locked():
@@ -132,9 +133,14 @@ def _prepare(options: argparse.Namespace) -> _Job:
         else:
             tokenizer = training_tokenizer(config, folder, None, text)
         corpus = prepare_corpus(text, tokenizer, folder.dataset_cache, progress=not options.json)
+    if not isinstance(corpus.train, TokenStore):
+        raise ConfigError(
+            "train_dataset.data_loader.type: the report masks text, and these records hold "
+            "masks already; use a text (--options train_dataset.data_loader.type=TextDataLoader)"
+        )
     steps = total_steps(config, corpus.train.num_samples)
     settings = masking_settings(config, tokenizer, corpus.train, steps)
-    return _Job(config, tokenizer, corpus, settings, options.step)
+    return _Job(config, tokenizer, corpus, corpus.train, settings, options.step)
 
 
 def build_report(job: _Job, samples: int, preview: int) -> dict[str, Any]:
@@ -142,7 +148,7 @@ def build_report(job: _Job, samples: int, preview: int) -> dict[str, Any]:
     vocabulary = VocabularyInfo.from_tokenizer(job.tokenizer)
     counts = MaskCounts()
     shown: list[dict[str, Any]] = []
-    for tokens, batch in job.batches(min(samples, job.corpus.train.num_samples), vocabulary):
+    for tokens, batch in job.batches(min(samples, job.store.num_samples), vocabulary):
         terms = None
         if job.settings.terms is not None:
             terms, _ = job.settings.terms.find(tokens.input_ids, tokens.word_starts)
@@ -158,7 +164,7 @@ def build_report(job: _Job, samples: int, preview: int) -> dict[str, Any]:
         "masked_lm_prob": job.settings.at_step(job.step, 1).masked_lm_prob,
         "mask_prob": masking.mask_prob,
         "random_prob": masking.random_prob,
-        "samples_in_text": job.corpus.train.num_samples,
+        "samples_in_text": job.store.num_samples,
         **counts.to_dict(),
         "segmented_lines": report.segmented_lines,
         "fallback_lines": report.fallback_lines,

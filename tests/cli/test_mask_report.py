@@ -110,6 +110,6 @@ def test_faults_are_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.yaml").write_text("seed: 1\n")
     assert main(["mask-report", "run.yaml"]) == 2
-    assert "there is no text to mask; add --dataset_dir" in capsys.readouterr().err
+    assert "needs a text; add --dataset_dir" in capsys.readouterr().err
     assert main(["mask-report", "run.yaml", "--samples", "0"]) == 2
     assert "--samples must be at least 1" in capsys.readouterr().err
