@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import random
@@ -87,6 +88,16 @@ def test_empty_file(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "a.txt").write_bytes(content)
     code, found = examine(capsys, tmp_path / "a.txt")
     assert (code, found["problems"]) == (1, ["file without text: 1"])
+
+
+def test_compressed_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"one\ntwo\none\n" * 1000))
+    code, found = examine(capsys, path)
+    assert (code, found["files"][0]["lines"], found["duplicates"]["lines"]) == (1, 3000, 2998)
+    path.write_bytes(path.read_bytes()[:-20])
+    assert main(["doctor", str(path)]) == 2
+    assert "a.txt.gz:" in capsys.readouterr().err
 
 
 def test_duplicates_within_and_across_files(

@@ -1,11 +1,14 @@
 """Lines of a file in batches; lines that cannot be read are reported."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from mindmlm.data.doctor.findings import Findings
+from mindmlm.data.sources.decompression import open_contents
+from mindmlm.data.sources.stored_file import LocalFile
 from mindmlm.errors import DataError
 
 BATCH_CHARACTERS = 1 << 16
@@ -59,23 +62,18 @@ def read_batches(
 ) -> Iterator[LineBatch]:
     """Stream the lines of a file; those that cannot be read are reported in ``findings``.
 
-    Lines end at "\\n" or "\\r\\n" only, as when training reads them.
+    Plain, gzip and zstd files. Lines end at "\\n" or "\\r\\n" only, as when training reads them.
 
     Raises:
         DataError: the file cannot be opened or read.
     """
+    batch = LineBatch(number, str(path))
     try:
-        with path.open("rb") as file:
-            if file.read(4).startswith(_OTHER_MARKS):
-                findings.add(OTHER_ENCODING, f"{path}:1: convert the file to UTF-8")
-                return
-            file.seek(0)
-            yield from _batches(
-                file, LineBatch(number, str(path)), summary, findings, max_line_bytes
-            )
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the text: {error.strerror}") from None
-    if not summary.characters:
+        with open_contents(LocalFile(path)) as contents:
+            yield from _batches(contents.stream, batch, summary, findings, max_line_bytes)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}:{summary.lines + 1}: cannot read the text: {error}") from None
+    if not summary.characters and (summary.lines or not summary.bytes):
         findings.add(EMPTY, str(path))
 
 
@@ -87,6 +85,10 @@ def _batches(
     batch = LineBatch(empty.file, empty.path)
     while raw := file.readline(limit + 2):
         start = summary.bytes
+        if start == 0 and raw.startswith(_OTHER_MARKS):
+            findings.add(OTHER_ENCODING, f"{batch.path}:1: convert the file to UTF-8")
+            summary.bytes = len(raw)
+            return
         summary.lines += 1
         summary.bytes += len(raw)
         if not raw.endswith(b"\n"):
