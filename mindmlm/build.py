@@ -11,6 +11,7 @@ import numpy as np
 from mindspore import Parameter, nn
 
 from mindmlm.build_masking import masking_settings, segmenter, segmenter_options
+from mindmlm.build_records import reads_records, record_settings
 from mindmlm.build_sources import corpus_sources
 from mindmlm.checkpoint import Checkpoint
 from mindmlm.config.schema import RunConfig
@@ -18,7 +19,10 @@ from mindmlm.data.batches import BatchLayout, EvalBatches, TrainBatches
 from mindmlm.data.corpus_job import SampleSettings
 from mindmlm.data.masking import VocabularyInfo
 from mindmlm.data.prepare import CorpusSettings
+from mindmlm.data.prepare_records import SampleStore
+from mindmlm.data.row_store import RowStore
 from mindmlm.data.sampler import GlobalOrder
+from mindmlm.data.static_batches import StaticBatches
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import CheckpointError, ConfigError
 from mindmlm.inference.fill_mask import FillMask
@@ -61,8 +65,17 @@ def corpus_settings(config: RunConfig, spool_dir: Path) -> CorpusSettings:
             segmenter_options=segmenter_options(config),
             reference_file=config.processor.reference_file,
             workers=train.num_parallel_workers,
+            isolate_documents=isolates_documents(config),
         ),
+        records=record_settings(config),
     )
+
+
+def isolates_documents(config: RunConfig) -> bool:
+    """Whether rows hold several documents that must not see each other."""
+    train = config.train_dataset
+    packs = train.sample_mode == "packed" and not reads_records(config)
+    return packs and not train.attend_across_documents
 
 
 def batch_layout(config: RunConfig) -> BatchLayout:
@@ -213,7 +226,7 @@ def build_train_step(
 ) -> TrainStep:
     """One optimizer step of the masked-LM task."""
     return TrainStep(
-        MaskedLMLoss(model),
+        MaskedLMLoss(model, isolates_documents(config)),
         model.trainable_params(),
         optimizer,
         build_schedule(config, steps),
@@ -223,20 +236,11 @@ def build_train_step(
 
 
 def build_batches(
-    config: RunConfig, store: TokenStore, tokenizer: BertTokenizer
+    config: RunConfig, store: SampleStore, tokenizer: BertTokenizer
 ) -> Callable[[int], list[MicroBatch]]:
     """A function of the step: its micro-batches, masked, with their dropout masks."""
     section = config.train_dataset
-    seed = config.seed if section.seed is None else section.seed
-    batches = TrainBatches(
-        store,
-        GlobalOrder(store.num_samples, seed, section.data_loader.shuffle),
-        masking_settings(config, tokenizer, store, total_steps(config, store.num_samples)),
-        VocabularyInfo.from_tokenizer(tokenizer),
-        batch_layout(config),
-        section.max_seq_length,
-        seed,
-    )
+    batches = _sample_batches(config, store, tokenizer)
     sites = dropout_sites(config.model.settings, section.max_seq_length)
 
     def micro_batches(step: int) -> list[MicroBatch]:
@@ -251,6 +255,25 @@ def build_batches(
         ]
 
     return micro_batches
+
+
+def _sample_batches(
+    config: RunConfig, store: SampleStore, tokenizer: BertTokenizer
+) -> TrainBatches | StaticBatches:
+    section = config.train_dataset
+    seed = config.seed if section.seed is None else section.seed
+    order = GlobalOrder(store.num_samples, seed, section.data_loader.shuffle)
+    if isinstance(store, RowStore):
+        return StaticBatches(store, order, batch_layout(config))
+    return TrainBatches(
+        store,
+        order,
+        masking_settings(config, tokenizer, store, total_steps(config, store.num_samples)),
+        VocabularyInfo.from_tokenizer(tokenizer),
+        batch_layout(config),
+        section.max_seq_length,
+        seed,
+    )
 
 
 def build_evaluator(

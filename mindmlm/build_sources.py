@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindmlm.build_records import evaluates_on_records, reads_records
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.sources.base import Source
 from mindmlm.data.sources.cleaned import Cleaning, cleaned
@@ -39,6 +40,9 @@ def corpus_sources(config: RunConfig, spool_dir: Path) -> CorpusSources:
     """
     if config.train_dataset.data_loader.type == "SqlDataLoader":
         return _table_sources(config, spool_dir)
+    if reads_records(config):
+        text = None if evaluates_on_records(config) else _evaluation_dataset(config, spool_dir)
+        return CorpusSources(None, text.evaluation() if text else None)
     evaluation = _evaluation_dataset(config, spool_dir)
     if evaluation and (
         config.run_mode == "eval" or not config.train_dataset.data_loader.dataset_dir

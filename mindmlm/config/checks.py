@@ -249,6 +249,18 @@ def text_is_given(config: RunConfig) -> Iterator[Problem]:
         )
 
 
+def records_have_a_vocabulary(config: RunConfig) -> Iterator[Problem]:
+    """Records hold ids, which mean nothing without the vocabulary they were built with."""
+    loader, named = config.train_dataset.data_loader, config.processor.tokenizer.vocab_file
+    is_records = loader.type in ("MindDataset", "TFRecordDataset")
+    if is_records and not (named or config.load_checkpoint) and config.run_mode == "train":
+        yield Problem(
+            "processor.tokenizer.vocab_file",
+            f"{loader.type} needs the vocabulary that the records were built with; add "
+            "--vocab_file vocab.txt",
+        )
+
+
 def checkpoint_is_given(config: RunConfig) -> Iterator[Problem]:
     """Everything but training starts from weights that exist."""
     if config.run_mode != "train" and not config.load_checkpoint:
@@ -303,7 +315,12 @@ CONSISTENCY: tuple[Check, ...] = (
     paths_exist,
     table_is_described,
 )
-INPUTS: tuple[Check, ...] = (text_is_given, checkpoint_is_given, prediction_is_given)
+INPUTS: tuple[Check, ...] = (
+    text_is_given,
+    records_have_a_vocabulary,
+    checkpoint_is_given,
+    prediction_is_given,
+)
 DEVICE: tuple[DeviceCheck, ...] = (no_sinking_on_cpu, dtype_runs_on_device)
 
 

@@ -16,6 +16,7 @@ from mindmlm.data.blocks import LineSamples, PackedSamples, SampleMaker
 from mindmlm.data.cache import cached_folder
 from mindmlm.data.encoding import EncodedChunk
 from mindmlm.data.encoding_pool import encode_documents
+from mindmlm.data.packing import IsolatedSamples
 from mindmlm.data.references import ReferenceLines
 from mindmlm.data.report import ReadReport
 from mindmlm.data.segmentation import (
@@ -26,7 +27,13 @@ from mindmlm.data.segmentation import (
     segmenter_version,
 )
 from mindmlm.data.sources.base import Source, read_documents
-from mindmlm.data.store import FORMAT_VERSION, TokenStore, TokenStoreWriter
+from mindmlm.data.store import (
+    DOCUMENTS,
+    FORMAT_VERSION,
+    SINGLE,
+    TokenStore,
+    TokenStoreWriter,
+)
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import write_text_atomic
 from mindmlm.tokenizers.bert import BertTokenizer
@@ -48,6 +55,7 @@ class SampleSettings:
             "none" is faster to prepare.
         segmenter_options: of jieba and rjieba.
         reference_file: word ids for the segmenter "reference_file".
+        isolate_documents: "packed" keeps documents whole and apart, see `IsolatedSamples`.
         workers: processes for input above 8 MB; no influence on the result.
     """
 
@@ -57,6 +65,7 @@ class SampleSettings:
     segmenter_options: SegmenterOptions = DEFAULT_OPTIONS
     reference_file: str = ""
     workers: int = 2
+    isolate_documents: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,8 +149,9 @@ class CorpusJob:
         report = ReadReport()
         hashes = _HashRange()
         with ExitStack() as stack:
+            vocab_size, form = self.tokenizer.vocab_size, self._row_form()
             writers = [
-                stack.enter_context(TokenStoreWriter(folder / side, self.tokenizer.vocab_size))
+                stack.enter_context(TokenStoreWriter(folder / side, vocab_size, form))
                 for side in sides
             ]
             makers = [self._sample_maker(writer) for writer in writers]
@@ -159,8 +169,14 @@ class CorpusJob:
         write_text_atomic(folder / _REPORT, json.dumps(report.to_dict(), ensure_ascii=False))
         return hashes
 
+    def _row_form(self) -> str:
+        packed = self.settings.sample_mode == "packed"
+        return DOCUMENTS if packed and self.settings.isolate_documents else SINGLE
+
     def _sample_maker(self, writer: TokenStoreWriter) -> SampleMaker:
         block = self.settings.max_seq_length - 2
+        if self._row_form() == DOCUMENTS:
+            return IsolatedSamples(writer, block, self.tokenizer.sep_id, self.tokenizer.cls_id)
         if self.settings.sample_mode == "packed":
             return PackedSamples(writer, block, self.tokenizer.sep_id)
         return LineSamples(writer, block)

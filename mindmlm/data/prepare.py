@@ -5,11 +5,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mindmlm.data.corpus_job import CorpusJob, SampleSettings
+from mindmlm.data.prepare_records import RecordJob, SampleStore
+from mindmlm.data.records.files import RecordFile
 from mindmlm.data.report import ReadReport
 from mindmlm.data.sources.base import Source
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import BertTokenizer
+
+
+@dataclass(frozen=True)
+class RecordSettings:
+    """Record files and the rows they must fit.
+
+    Attributes:
+        train: training rows.
+        evaluation: evaluation rows; empty = evaluation text, or rows held out.
+        max_seq_length: L of the run.
+        predictions: P of the run; None = that of the files.
+    """
+
+    train: tuple[RecordFile, ...]
+    evaluation: tuple[RecordFile, ...]
+    max_seq_length: int
+    predictions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -22,6 +41,7 @@ class CorpusSettings:
         num_samples, eval_num_samples: most documents read; None = all.
         holdout_fraction: part of the documents held out.
         samples: how text becomes samples.
+        records: training data that are prepared already; ``train`` is None then.
     """
 
     train: Source | None
@@ -30,6 +50,7 @@ class CorpusSettings:
     eval_num_samples: int | None = None
     holdout_fraction: float = 0.05
     samples: SampleSettings = field(default_factory=SampleSettings)
+    records: RecordSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +63,7 @@ class PreparedCorpus:
             held out from it.
     """
 
-    train: TokenStore
+    train: SampleStore
     evaluation: TokenStore
     reports: dict[str, ReadReport]
 
@@ -82,6 +103,8 @@ def prepare_corpus(
     Raises:
         DataError: no text, faulty text, or fewer than two different documents to hold out from.
     """
+    if settings.records is not None:
+        return _prepare_records(settings, settings.records, tokenizer, cache_dir, progress)
     if settings.train is None:
         raise DataError("no training text to hold documents out of; give one, or evaluation text")
     job = CorpusJob(settings.train, settings.samples, tokenizer, settings.num_samples, progress)
@@ -103,12 +126,45 @@ def prepare_evaluation(
 
     Arguments and errors as for `prepare_corpus`.
     """
+    if settings.records is not None and settings.records.evaluation:
+        job = _record_job(settings, settings.records, tokenizer, progress)
+        job = replace(job, files=settings.records.evaluation, num_samples=settings.eval_num_samples)
+        return job.prepare_for_evaluation(cache_dir)
     if settings.evaluation is not None:
         return _evaluation_job(settings, settings.evaluation, tokenizer, progress).prepare(
             cache_dir
         )
     corpus = prepare_corpus(settings, tokenizer, cache_dir, progress)
-    return corpus.evaluation, corpus.reports["training text"]
+    return corpus.evaluation, next(iter(corpus.reports.values()))
+
+
+def _prepare_records(
+    settings: CorpusSettings,
+    records: RecordSettings,
+    tokenizer: BertTokenizer,
+    cache_dir: Path,
+    progress: bool,
+) -> PreparedCorpus:
+    job = _record_job(settings, records, tokenizer, progress)
+    if not (records.evaluation or settings.evaluation):
+        train, evaluation, report = job.prepare_with_holdout(cache_dir, settings.holdout_fraction)
+        return PreparedCorpus(train, evaluation, {"training records": report})
+    train, report = job.prepare(cache_dir)
+    evaluation, other = prepare_evaluation(settings, tokenizer, cache_dir, progress)
+    return PreparedCorpus(train, evaluation, {"training records": report, "evaluation data": other})
+
+
+def _record_job(
+    settings: CorpusSettings, records: RecordSettings, tokenizer: BertTokenizer, progress: bool
+) -> RecordJob:
+    return RecordJob(
+        records.train,
+        tokenizer,
+        records.max_seq_length,
+        records.predictions,
+        settings.num_samples,
+        progress,
+    )
 
 
 def _evaluation_job(

@@ -25,10 +25,11 @@ TextField = NonEmptyText | Annotated[list[NonEmptyText], MinLen(1)]
 class TrainDataLoaderConfig(Section):
     """Where the training text lies and how it is read."""
 
-    type: Literal["TextDataLoader", "SqlDataLoader"] = Field(
+    type: Literal["TextDataLoader", "SqlDataLoader", "MindDataset", "TFRecordDataset"] = Field(
         default="TextDataLoader",
         description="Kind of source. TextDataLoader reads files: txt, jsonl, csv, parquet; "
-        "SqlDataLoader the rows of a database query.",
+        "SqlDataLoader the rows of a database query; MindDataset and TFRecordDataset the records "
+        "of tools/build_dataset.py or Google's script.",
     )
     dataset_dir: str = Field(
         default="",
@@ -159,6 +160,11 @@ class TrainDatasetConfig(Section):
         default="line",
         description="`line`: one document a row, a longer one is split; `packed`: documents are "
         "joined with [SEP] and cut into full rows.",
+    )
+    attend_across_documents: Boolean = Field(
+        default=True,
+        description="sample_mode packed: a row's documents see each other. False packs whole "
+        "documents, each with [CLS], positions from 0 and attention to itself only.",
     )
     max_predictions_per_seq: PositiveInteger | None = Field(
         default=None,
