@@ -1,0 +1,36 @@
+"""The command line in a process of its own, as a user runs it."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a process left: exit code (negative: the signal that killed it) and its output."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run_python(words: Sequence[str | Path], timeout: float = 300.0) -> Finished:
+    """Run this interpreter with `words` (a script and its arguments, or -m and a module).
+
+    Args:
+        words: arguments of the interpreter.
+        timeout: seconds after which it is killed.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer.
+    """
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
