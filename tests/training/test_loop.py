@@ -153,6 +153,16 @@ def test_a_signal_before_the_first_step_still_does_one(stop):
     assert saved == [1]
 
 
+def test_a_signal_in_the_last_step_takes_nothing_from_a_complete_run(stop):
+    def hook(step):
+        stop.signal = 15 if step == 2 else None
+
+    run, saved, evaluated = make_run(3, FakeStep(hook=hook))
+    fit(run, [EvaluationCallback(None, Lines()), CheckpointCallback(None)], stop)
+    assert saved == [3]
+    assert evaluated == [0, 3]
+
+
 @pytest.mark.parametrize("place", ["begin", "step", "callback"])
 def test_an_error_still_ends_every_callback(stop, place):
     class Failing(Callback):
