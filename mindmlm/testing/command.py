@@ -6,6 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# A BERT of one layer on rows of 32 tokens: a step takes milliseconds.
+SMALL_OPTIONS: tuple[str, ...] = (
+    "model.model_config.num_hidden_layers=1",
+    "model.model_config.hidden_size=32",
+    "model.model_config.intermediate_size=64",
+    "train_dataset.max_seq_length=32",
+    "runner_config.batch_size=4",
+    "context.device_target=CPU",
+)
+
 
 @dataclass(frozen=True)
 class Finished:

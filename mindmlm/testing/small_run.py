@@ -16,16 +16,6 @@ from mindmlm.training.phases import PhaseTimer
 from mindmlm.training.state import TrainState
 from mindmlm.training.train_step import MicroBatch, StepResult
 
-# A BERT of one layer on rows of 32 tokens: a step takes milliseconds.
-SMALL_OPTIONS: tuple[str, ...] = (
-    "model.model_config.num_hidden_layers=1",
-    "model.model_config.hidden_size=32",
-    "model.model_config.intermediate_size=64",
-    "train_dataset.max_seq_length=32",
-    "runner_config.batch_size=4",
-    "context.device_target=CPU",
-)
-
 
 @dataclass
 class SmallRun:

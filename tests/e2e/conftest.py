@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mindmlm.testing.command import Finished, run_python
+from mindmlm.testing.command import SMALL_OPTIONS, Finished, run_python
 from mindmlm.testing.corpus import write_corpus
-from mindmlm.testing.small_run import SMALL_OPTIONS
 
 TIMINGS = ("tokens_per_second", "samples_per_second")
 

@@ -13,8 +13,9 @@ import pytest
 from mindmlm.runtime.run_folder import RunFolder
 
 STEPS, KILLS = 100, 52
-# Longest wait in seconds after the sign of a phase.
-PHASES = {"start": 1.0, "compile": 1.5, "steps": 0.06, "saving": 0.02}
+# Longest wait in seconds after the sign of a phase. Where a process gets further in it, the wait
+# is short or long, so that the kills are spread over the whole run.
+PHASES = {"start": (1.0, 1.0), "compile": (1.5, 1.5), "steps": (0.03, 0.25), "saving": (0.02, 0.2)}
 SHARES = {"start": 0.08, "compile": 0.12, "steps": 0.4, "saving": 0.4}
 UNFINISHED = (".tmp", ".trash", ".old")
 
@@ -96,12 +97,19 @@ class Life:
         return ("steps" if size else "compile") if self.running else "start"
 
 
-def live_and_die(command, folder, rng):
+def saved_step(folder):
+    latest = folder.checkpoints / "latest"
+    return int(latest.read_text().removeprefix("step_")) if latest.exists() else 0
+
+
+def live_and_die(command, folder, rng, pace):
+    """Run until a random instant; `pace` is the step that should be saved by now."""
+    behind = saved_step(folder) < pace
     phase = rng.choices(list(SHARES), list(SHARES.values()))[0]
     life = Life(command, folder)
     try:
         if life.reach(phase):
-            time.sleep(rng.uniform(0, PHASES[phase]))
+            time.sleep(rng.uniform(0, PHASES[phase][behind]))
         hit = life.kill()
     finally:
         life.process.kill()
@@ -118,9 +126,11 @@ def test_a_run_killed_many_times_ends_as_one_that_was_never_killed(
     assert straight.code == 0, straight.stderr
     folder, rng, hits = RunFolder(tmp_path / "killed"), random.Random(20240611), []
     while len(hits) < KILLS:
-        hits.append(live_and_die(command, folder, rng))
+        pace = 0.9 * STEPS * len(hits) / KILLS
+        hits.append(live_and_die(command, folder, rng, pace))
+        print(f"kill {len(hits)}: {hits[-1]}, saved {saved_step(folder)}", flush=True)
     print(f"\n{len(hits)} kills: {dict(collections.Counter(hits))}")
-    assert collections.Counter(hits)["saving"] >= 3
+    assert set(hits) == set(PHASES)
     assert folder.has_checkpoints()
     done = command.process(*words_of(command, folder.root), "--load_checkpoint=latest")
     assert done.code == 0, done.stderr

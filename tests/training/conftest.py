@@ -3,6 +3,7 @@
 import pytest
 
 from mindmlm.config import load_config
+from mindmlm.testing.command import SMALL_OPTIONS
 from mindmlm.testing.corpus import write_corpus
 
 
@@ -21,7 +22,7 @@ def text_and_vocabulary(tmp_path_factory):
 @pytest.fixture(scope="session")
 def small_run(project_root, tmp_path_factory, text_and_vocabulary, graph_mode):
     """A function (options...) -> SmallRun; equal texts are prepared once."""
-    from mindmlm.testing.small_run import SMALL_OPTIONS, SmallRun
+    from mindmlm.testing.small_run import SmallRun
 
     text, vocabulary = text_and_vocabulary
     cache = tmp_path_factory.mktemp("cache")
