@@ -52,23 +52,3 @@ def test_float16_stays_close_to_float32(small_run):
         np.testing.assert_allclose(ours.loss, expected.loss, rtol=2e-3)
         np.testing.assert_allclose(ours.gradient_norm, expected.gradient_norm, rtol=3e-2)
         assert ours.loss != expected.loss
-
-
-def test_a_fixed_scale_changes_no_update(small_run):
-    """The scale is divided out again: with powers of two nearly to the last bit."""
-    steps = {
-        scale: small_run(
-            "model.model_config.compute_dtype=float16",
-            f"runner_wrapper.scale_sense={scale}",
-            "runner_config.max_steps=100",
-            "lr_schedule.warmup_ratio=0",
-        ).train(4)
-        for scale in (256, 1024)
-    }
-    assert [step.loss_scale for step in steps[256]] == [256.0] * 4
-    assert [step.loss_scale for step in steps[1024]] == [1024.0] * 4
-    np.testing.assert_allclose(
-        [step.gradient_norm for step in steps[256]],
-        [step.gradient_norm for step in steps[1024]],
-        rtol=1e-2,
-    )
