@@ -6,13 +6,19 @@ import sys
 from collections.abc import Sequence
 
 from mindmlm import __version__
-from mindmlm.cli import doctor, inspect, mask_report
+from mindmlm.cli import doctor, inspect, mask_report, report, sample
 from mindmlm.errors import MindmlmError
 
-COMMANDS = {"doctor": doctor, "inspect": inspect, "mask-report": mask_report}
+COMMANDS = {
+    "sample": sample,
+    "doctor": doctor,
+    "mask-report": mask_report,
+    "report": report,
+    "inspect": inspect,
+}
 
 DESCRIPTION = """\
-Tools for the checkpoints and data of mindmlm.
+Tools around training: texts, masks, reports, checkpoints.
 Training, evaluation and prediction are started with run_mindformer.py.
 """
 
@@ -41,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is printed as one message."""
+    # MindSpore's own warnings are about its internals; GLOG_v=1 brings them back.
+    os.environ.setdefault("GLOG_v", "3")
     options = build_parser().parse_args(arguments)
     try:
         code = options.run(options)

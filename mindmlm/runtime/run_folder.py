@@ -79,8 +79,14 @@ class RunFolder:
             os.close(descriptor)
 
     def has_checkpoints(self) -> bool:
-        """Whether a run has saved anything here."""
-        return self.checkpoints.is_dir() and any(self.checkpoints.glob("step_*"))
+        """Whether a run has saved anything here.
+
+        A save or a deletion that a kill cut short (`.tmp`, `.trash`) is no checkpoint: the run has
+        to start anew.
+        """
+        return self.checkpoints.is_dir() and any(
+            path.suffix not in (".tmp", ".trash") for path in self.checkpoints.glob("step_*")
+        )
 
     def set_old_metrics_aside(self) -> None:
         """Rename the metrics of an earlier run that left no checkpoint; nothing is lost."""

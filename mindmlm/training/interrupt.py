@@ -1,5 +1,7 @@
 """Stopping on request: Ctrl-C or SIGTERM ends a run after its step, with a checkpoint.
 
+Before the first step, and in modes that have nothing to save, they end the process at once.
+
 MindSpore installs signal handlers of its own while a graph runs and turns SIGINT into SIGTERM, and
 Python runs a handler only when the main thread is back from the graph. So the signals are blocked
 in every thread and one thread waits for them.
@@ -17,7 +19,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Context in which the first SIGINT or SIGTERM asks for a stop and the second one forces it.
+    """Context that takes SIGINT and SIGTERM.
+
+    While `graceful` is set, the first signal asks for a stop and the second one forces it; else
+    the first one ends the process at once with 128 + its number.
 
     Enter it in the main thread before numpy and MindSpore are imported: a thread inherits the
     blocked signals from the one that starts it, and numpy starts threads. An older thread still
@@ -29,10 +34,12 @@ class StopRequest:
 
     Attributes:
         signal: number of the signal that asked for the stop; None as long as none did.
+        graceful: whether a stop waits for the end of the step; the training loop sets it.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.graceful = False
         self._lock = threading.RLock()
         self._closing = False
         self._previous_mask: Collection[int] = ()
@@ -73,11 +80,13 @@ class StopRequest:
         self._request(number)
 
     def _request(self, number: int) -> None:
+        name = signal.Signals(number).name
         with self._lock:
-            if self.signal is not None:
+            if not self.graceful:
+                print(f"\n{name}: stopped", file=sys.stderr, flush=True)
+            if self.signal is not None or not self.graceful:
                 os._exit(128 + number)
             self.signal = int(number)
-        name = signal.Signals(number).name
         print(
             f"\n{name}: stopping after this step and saving a checkpoint; "
             "press again to stop at once without saving",

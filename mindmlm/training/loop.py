@@ -16,6 +16,7 @@ class StopFlag(Protocol):
     """Anything that can ask the loop to end; see `training.interrupt.StopRequest`."""
 
     signal: int | None
+    graceful: bool
 
 
 @dataclass
@@ -87,6 +88,7 @@ def fit(run: Run, callbacks: Sequence[Callback], stop: StopFlag) -> bool:
         Whether the loop ended because it was asked to.
     """
     interrupted = False
+    stop.graceful = True
     try:
         for callback in callbacks:
             callback.on_train_begin(run)
@@ -96,6 +98,7 @@ def fit(run: Run, callbacks: Sequence[Callback], stop: StopFlag) -> bool:
                 callback.on_step_end(run, finished)
             interrupted = finished.interrupted
     finally:
+        stop.graceful = False
         for callback in callbacks:
             callback.on_train_end(run)
     return interrupted

@@ -45,6 +45,8 @@ def test_what_is_printed_gives_the_same_run(runs, tmp_path):
 
 def test_shapes_and_languages(runs):
     for path in runs:
+        if not path.stem.startswith("run_bert_"):
+            continue  # the quick start names its own shape
         config = load_config(path, require_inputs=False).config
         _, _, size, language = path.stem.split("_")
         model = config.model.settings

@@ -19,6 +19,7 @@ import signal, sys, time
 from mindmlm.training.interrupt import StopRequest
 before = [signal.getsignal(2), signal.getsignal(15), signal.pthread_sigmask(signal.SIG_BLOCK, [])]
 with StopRequest() as stop:
+    stop.graceful = True
     step = 0
     while stop.signal is None:
         time.sleep(0.02)
@@ -33,7 +34,8 @@ sys.exit(stop.exit_code)
 STUCK = """
 import ctypes
 from mindmlm.training.interrupt import StopRequest
-with StopRequest():
+with StopRequest() as stop:
+    stop.graceful = True
     print("ready", flush=True)
     ctypes.CDLL(None).pause()
 """
@@ -45,6 +47,7 @@ GRAPH = """
 import signal, sys
 from mindmlm.training.interrupt import StopRequest
 with StopRequest() as stop:
+    stop.graceful = True
     import numpy as np
     import mindspore
     from mindspore import nn, ops
@@ -139,11 +142,24 @@ def test_the_second_signal_ends_the_process_at_once(
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_at_once_what_has_nothing_to_save(
+    start: type[Child], number: signal.Signals, code: int
+) -> None:
+    child = start("-c", STUCK.replace("stop.graceful = True", "pass"))
+    child.wait_for("ready")
+    child.process.send_signal(number)
+    returned, _, errors = child.finish()
+    assert returned == code
+    assert f"{number.name}: stopped" in errors
+
+
 def test_a_signal_before_the_block_ends_is_not_lost_and_nothing_stays_behind() -> None:
     threads = threading.active_count()
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     with StopRequest() as stop:
+        stop.graceful = True
         assert {signal.SIGINT, signal.SIGTERM} <= signal.pthread_sigmask(signal.SIG_BLOCK, [])
         assert stop.exit_code == 0
         os.kill(os.getpid(), signal.SIGTERM)
@@ -160,7 +176,7 @@ def test_a_signal_before_the_block_ends_is_not_lost_and_nothing_stays_behind() -
 
 def test_leaving_without_a_signal() -> None:
     with StopRequest() as stop:
-        pass
+        stop.graceful = True
     assert (stop.signal, stop.exit_code) == (None, 0)
 
 

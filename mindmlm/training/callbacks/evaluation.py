@@ -23,10 +23,10 @@ class EvaluationCallback(Callback):
     def on_step_end(self, run: Run, step: FinishedStep) -> None:
         """Evaluate when the interval or the run is over.
 
-        A run that is asked to stop evaluates only if the interval is over too: its metrics then
-        continue as those of a run that was never stopped.
+        A run that is asked to stop before its end evaluates only if the interval is over: its
+        metrics then continue as those of a run that was never stopped.
         """
-        complete = step.is_last and not step.interrupted
+        complete = run.state.step >= run.total_steps
         if complete or (self.eval_steps and run.state.step % self.eval_steps == 0):
             self._evaluate(run)
 

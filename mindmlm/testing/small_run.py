@@ -1,0 +1,78 @@
+"""A training run small enough to look into: its parts in this process, without its files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mindspore import nn
+
+from mindmlm import build
+from mindmlm.config.schema import RunConfig
+from mindmlm.data.prepare import PreparedCorpus, prepare_corpus
+from mindmlm.optim.adamw import AdamW
+from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.training.phases import PhaseTimer
+from mindmlm.training.state import TrainState
+from mindmlm.training.train_step import MicroBatch, StepResult
+
+
+@dataclass
+class SmallRun:
+    """The parts of a run, put together as the trainer does it.
+
+    `steps` is the number of steps the schedule is made for.
+    """
+
+    config: RunConfig
+    tokenizer: BertTokenizer
+    corpus: PreparedCorpus
+    model: nn.Cell
+    optimizer: AdamW
+    state: TrainState
+    steps: int
+
+    @classmethod
+    def create(cls, config: RunConfig, cache_dir: Path) -> "SmallRun":
+        """Prepare the text and build the model; `processor.tokenizer.vocab_file` must be set.
+
+        Raises:
+            ConfigError, DataError: as in a run.
+        """
+        section = config.processor.tokenizer
+        tokenizer = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
+        corpus = prepare_corpus(build.corpus_settings(config), tokenizer, cache_dir)
+        model = build.build_model(config, tokenizer)
+        optimizer = build.build_optimizer(config, model)
+        state = TrainState(loss_scale=build.build_loss_scale(config))
+        steps = build.total_steps(config, corpus.train.num_samples)
+        return cls(config, tokenizer, corpus, model, optimizer, state, steps)
+
+    def micro_batches(self, step: int) -> list[MicroBatch]:
+        """The micro-batches of global step `step`, from 0."""
+        return build.build_batches(self.config, self.corpus.train, self.tokenizer)(step)
+
+    def train(self, steps: int) -> list[StepResult]:
+        """Do the next `steps` steps and return what each did."""
+        train_step = build.build_train_step(
+            self.config, self.model, self.optimizer, self.steps, PhaseTimer()
+        )
+        results = []
+        for _ in range(steps):
+            result = train_step.run(self.micro_batches(self.state.step), self.state)
+            self.state.loss_scale.update(result.overflow)
+            self.state.step += 1
+            results.append(result)
+        return results
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """A copy of every parameter by name."""
+        return {
+            value.name: np.array(value.asnumpy(), copy=True)
+            for value in self.model.get_parameters()
+        }
+
+
+def losses(results: Sequence[StepResult]) -> list[float]:
+    """The losses of a list of steps."""
+    return [result.loss for result in results]

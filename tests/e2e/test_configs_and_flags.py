@@ -1,0 +1,100 @@
+"""Every shipped YAML and every flag through the command line."""
+
+import pytest
+import yaml
+
+from mindmlm.config.flags import FLAGS
+
+# A value for each flag that differs from that of the run below.
+VALUES = {
+    "run_mode": "finetune",
+    "load_checkpoint": "latest",
+    "output_dir": "elsewhere",
+    "dataset_dir": "other.txt",
+    "eval_dataset_dir": "other.txt",
+    "predict_data": "今天天气很[MASK]",
+    "vocab_file": "other.txt",
+    "num_samples": "77",
+    "epochs": "7",
+    "max_steps": "77",
+    "batch_size": "7",
+    "save_checkpoint_steps": "7",
+    "seed": "7",
+    "device_target": "CPU",
+    "device_id": "7",
+    "mode": "1",
+    "use_parallel": None,
+    "sink_mode": "True",
+    "profile": "True",
+}
+
+
+def value_at(tree, path):
+    for key in path.split("."):
+        tree = tree[key]
+    return tree
+
+
+def test_every_shipped_config_passes_a_dry_run_and_prints_itself(command):
+    paths = sorted((command.project_root / "configs").glob("*/run_*.yaml"))
+    assert len(paths) >= 9
+    for path in paths:
+        dry = command.here(f"--config={path}", "--dry_run")
+        assert dry.code == 0, dry.stderr
+        assert dry.stdout == ""
+        assert "the configuration is good" in dry.stderr
+        printed = command.here(f"--config={path}", "--print_config")
+        assert printed.code == 0, printed.stderr
+        assert yaml.safe_load(printed.stdout)["model"]["model_config"]["type"] == "BertConfig"
+        assert f"# {path}" in printed.stdout or ".yaml:" in printed.stdout
+
+
+def test_every_flag_has_a_value_here():
+    assert VALUES.keys() == {flag.name for flag in FLAGS}
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_a_flag_sets_its_key_and_says_so(command, tmp_path, monkeypatch, flag, mode):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n天\n")
+    base = command.project_root / "configs" / "bert" / "run_bert_tiny_zh.yaml"
+    words = [f"--config={base}", "--print_config"]
+    if flag.name != "run_mode":
+        words.append(f"--options=run_mode={mode}")
+    value = VALUES[flag.name]
+    if value is None:
+        done = command.here(*words, f"--{flag.name}=True")
+        assert done.code == 2
+        assert flag.key in done.stderr
+        return
+    before = yaml.safe_load(command.here(*words).stdout)
+    done = command.here(*words, f"--{flag.name}", value)
+    assert done.code == 0, done.stderr
+    after = yaml.safe_load(done.stdout)
+    target = flag.target(mode)
+    assert value_at(after, target) != value_at(before, target)
+    assert str(value_at(after, target)) == value
+    assert f"# --{flag.name}" in done.stdout
+
+
+def test_precedence_yaml_then_options_then_flags(command, tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("runner_config: {epochs: 2, batch_size: 2, max_steps: 2}\n")
+    done = command.here(
+        f"--config={path}",
+        "--print_config",
+        "--options",
+        "runner_config.epochs=3",
+        "--runner_config.batch_size=3",
+        "--batch_size=4",
+    )
+    section = yaml.safe_load(done.stdout)["runner_config"]
+    assert (section["max_steps"], section["epochs"], section["batch_size"]) == (2, 3, 4)
+
+
+def test_dry_run_and_print_config_write_nothing(command, tmp_path):
+    folder = tmp_path / "run"
+    for switch in ("--dry_run", "--print_config"):
+        assert command.here(*command.words(folder, switch)).code == 0
+    assert not folder.exists()

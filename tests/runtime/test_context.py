@@ -1,0 +1,45 @@
+"""Which device a run uses."""
+
+import pytest
+
+from mindmlm.errors import ConfigError
+from mindmlm.runtime import context
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "target"),
+    [
+        ("auto", False, "CPU"),
+        ("auto", True, "Ascend"),
+        ("CPU", True, "CPU"),
+        ("Ascend", True, "Ascend"),
+    ],
+)
+def test_the_device_that_is_taken(monkeypatch, asked, answers, target):
+    monkeypatch.setattr(context, "ascend_answers", lambda: answers)
+    assert context.choose_device(asked).target == target
+
+
+def test_ascend_without_a_card_is_refused(monkeypatch):
+    monkeypatch.setattr(context, "ascend_answers", lambda: False)
+    with pytest.raises(ConfigError, match="no Ascend card answers"):
+        context.choose_device("Ascend")
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_card_and_mode_reach_mindspore(monkeypatch, mode):
+    import mindspore
+
+    calls = []
+    monkeypatch.setattr(context, "ascend_answers", lambda: True)
+    monkeypatch.setattr(mindspore, "set_device", lambda *words: calls.append(words))
+    monkeypatch.setattr(mindspore, "set_context", lambda **words: calls.append(words))
+    context.initialise("auto", 3, mode)
+    assert calls == [("Ascend", 3), {"mode": mode}]
+
+
+def test_no_card_answers_on_a_machine_without_one(graph_mode):
+    import mindspore
+
+    assert context.ascend_answers() is False
+    assert mindspore.get_context("device_target") == "CPU"

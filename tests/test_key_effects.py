@@ -1,0 +1,134 @@
+"""Every key of the configuration has a test that shows what it does.
+
+`SHOWN_BY` maps a key to `FILE::TEST`. A key without a test is a key that nobody needs: remove it.
+`tests/config/test_every_key.py` shows that the resolved configuration takes each key.
+"""
+
+import ast
+
+import pytest
+
+from mindmlm.config.describe import keys
+
+ONE_VALUE = "config/test_every_key.py::test_a_key_with_one_value_refuses_another"
+BATCHES = "training/test_effects.py::test_keys_that_change_the_batches"
+MODEL = "training/test_effects.py::test_keys_that_change_the_model"
+PARAMETERS = "training/test_effects.py::test_keys_that_change_the_number_of_parameters"
+UPDATE = "training/test_effects.py::test_keys_that_change_the_update"
+RATE = "training/test_effects.py::test_keys_that_change_the_learning_rate"
+LOSS_SCALE = "training/test_effects.py::test_the_loss_scale_follows_its_section_in_float16_only"
+LENGTH = "training/test_effects.py::test_the_length_of_a_run"
+EVALUATION = "training/test_effects.py::test_the_evaluation_text_and_its_batches"
+WRITTEN = "e2e/test_callbacks.py::test_profile_name_progress_and_intervals"
+VOCABULARY = "e2e/test_callbacks.py::test_a_vocabulary_of_the_size_that_was_asked_for"
+SKIPPED = "e2e/test_user_errors.py::test_faulty_lines_are_skipped_and_counted_on_request"
+DEVICE = "runtime/test_context.py::test_card_and_mode_reach_mindspore"
+
+SHOWN_BY = {
+    "run_mode": "e2e/test_outputs.py::test_finetune_takes_the_weights_only",
+    "seed": MODEL,
+    "output_dir": "e2e/test_outputs.py::test_the_output_folder_holds_what_is_promised",
+    "load_checkpoint": "e2e/test_resume.py::test_a_resumed_run_equals_the_straight_one",
+    "use_parallel": ONE_VALUE,
+    "profile": WRITTEN,
+    "predict_data": "e2e/test_outputs.py::test_predict_from_a_list_and_from_a_file",
+    "context.mode": DEVICE,
+    "context.device_target": "runtime/test_context.py::test_the_device_that_is_taken",
+    "context.device_id": DEVICE,
+    "runner_config.epochs": LENGTH,
+    "runner_config.batch_size": BATCHES,
+    "runner_config.gradient_accumulation_steps": BATCHES,
+    "runner_config.max_steps": LENGTH,
+    "runner_config.sink_mode": "e2e/test_user_errors.py::test_a_wrong_line_of_yaml",
+    "runner_wrapper.max_grad_norm": UPDATE,
+    "runner_wrapper.scale_sense.type": LOSS_SCALE,
+    "runner_wrapper.scale_sense.loss_scale_value": LOSS_SCALE,
+    "runner_wrapper.scale_sense.scale_factor": LOSS_SCALE,
+    "runner_wrapper.scale_sense.scale_window": LOSS_SCALE,
+    "optimizer.type": ONE_VALUE,
+    "optimizer.beta1": UPDATE,
+    "optimizer.beta2": UPDATE,
+    "optimizer.eps": UPDATE,
+    "optimizer.weight_decay": UPDATE,
+    "lr_schedule.type": RATE,
+    "lr_schedule.learning_rate": RATE,
+    "lr_schedule.lr_end": RATE,
+    "lr_schedule.warmup_steps": RATE,
+    "lr_schedule.warmup_ratio": RATE,
+    "lr_schedule.total_steps": RATE,
+    "lr_schedule.power": RATE,
+    "train_dataset.data_loader.type": ONE_VALUE,
+    "train_dataset.data_loader.dataset_dir": (
+        "e2e/test_user_errors.py::test_inputs_that_are_missing_or_do_not_fit"
+    ),
+    "train_dataset.data_loader.shuffle": BATCHES,
+    "train_dataset.data_loader.num_samples": BATCHES,
+    "train_dataset.data_loader.text_format": BATCHES,
+    "train_dataset.data_loader.on_error": SKIPPED,
+    "train_dataset.data_loader.max_line_bytes": SKIPPED,
+    "train_dataset.max_seq_length": BATCHES,
+    "train_dataset.sample_mode": BATCHES,
+    "train_dataset.max_predictions_per_seq": BATCHES,
+    "train_dataset.masking.strategy": BATCHES,
+    "train_dataset.masking.masked_lm_prob": BATCHES,
+    "train_dataset.masking.mask_prob": BATCHES,
+    "train_dataset.masking.random_prob": BATCHES,
+    "train_dataset.num_parallel_workers": "e2e/test_threads.py::test_workers_and_prefetch",
+    "train_dataset.prefetch_size": "e2e/test_threads.py::test_workers_and_prefetch",
+    "train_dataset.seed": BATCHES,
+    "eval_dataset.data_loader.dataset_dir": EVALUATION,
+    "eval_dataset.data_loader.num_samples": EVALUATION,
+    "eval_dataset.holdout_fraction": BATCHES,
+    "eval_dataset.batch_size": EVALUATION,
+    "callbacks.MFLossMonitor.per_print_times": WRITTEN,
+    "callbacks.CheckpointMonitor.save_checkpoint_steps": WRITTEN,
+    "callbacks.CheckpointMonitor.keep_checkpoint_max": WRITTEN,
+    "callbacks.EvalMonitor.eval_steps": WRITTEN,
+    "processor.tokenizer.type": ONE_VALUE,
+    "processor.tokenizer.vocab_file": (
+        "e2e/test_outputs.py::test_a_vocabulary_is_trained_where_none_is_given"
+    ),
+    "processor.tokenizer.do_lower_case": VOCABULARY,
+    "processor.tokenizer.train_vocab_size": VOCABULARY,
+    "processor.segmenter": BATCHES,
+    "model.model_config.type": ONE_VALUE,
+    "model.model_config.vocab_size": PARAMETERS,
+    "model.model_config.hidden_size": MODEL,
+    "model.model_config.num_hidden_layers": MODEL,
+    "model.model_config.num_attention_heads": MODEL,
+    "model.model_config.intermediate_size": MODEL,
+    "model.model_config.hidden_act": MODEL,
+    "model.model_config.hidden_dropout_prob": MODEL,
+    "model.model_config.attention_probs_dropout_prob": MODEL,
+    "model.model_config.max_position_embeddings": PARAMETERS,
+    "model.model_config.type_vocab_size": PARAMETERS,
+    "model.model_config.initializer_range": MODEL,
+    "model.model_config.layer_norm_eps": MODEL,
+    "model.model_config.post_layernorm_residual": MODEL,
+    "model.model_config.add_pooling_layer": PARAMETERS,
+    "model.model_config.compute_dtype": MODEL,
+    "model.arch.type": ONE_VALUE,
+    "trainer.type": ONE_VALUE,
+    "trainer.model_name": WRITTEN,
+}
+
+
+def test_every_key_is_shown_by_a_test():
+    assert SHOWN_BY.keys() == keys().keys()
+
+
+@pytest.mark.parametrize("place", sorted(set(SHOWN_BY.values())))
+def test_the_test_that_shows_it_is_there(project_root, place):
+    file, name = place.split("::")
+    tree = ast.parse((project_root / "tests" / file).read_text(encoding="utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("place", [BATCHES, MODEL, PARAMETERS, UPDATE, RATE])
+def test_a_table_of_keys_names_every_key_it_is_said_to_show(project_root, place):
+    text = (project_root / "tests" / place.split("::")[0]).read_text(encoding="utf-8")
+    name = place.split("::")[1]
+    table = text[: text.index(f"def {name}(")].rpartition("@pytest.mark.parametrize")[2]
+    for key in (key for key, shown in SHOWN_BY.items() if shown == place):
+        last = key.removeprefix("model.model_config")
+        assert f'{last}"' in table, key

@@ -1,0 +1,38 @@
+"""Small runs on a small text."""
+
+import pytest
+
+from mindmlm.config import load_config
+from mindmlm.testing.command import SMALL_OPTIONS
+from mindmlm.testing.corpus import write_corpus
+
+
+@pytest.fixture(scope="session")
+def text_and_vocabulary(tmp_path_factory):
+    """A text file and a vocabulary for it."""
+    from mindmlm.data.sources.text import TextReader
+    from mindmlm.data.vocabulary import train_vocab_file
+
+    folder = tmp_path_factory.mktemp("text")
+    text = write_corpus(folder / "text.txt")
+    train_vocab_file(folder / "vocab.txt", [text], TextReader(), 300, True, None)
+    return text, folder / "vocab.txt"
+
+
+@pytest.fixture(scope="session")
+def small_run(project_root, tmp_path_factory, text_and_vocabulary, graph_mode):
+    """A function (options...) -> SmallRun; equal texts are prepared once."""
+    from mindmlm.testing.small_run import SmallRun
+
+    text, vocabulary = text_and_vocabulary
+    cache = tmp_path_factory.mktemp("cache")
+
+    def create(*options):
+        loaded = load_config(
+            project_root / "configs" / "bert" / "run_bert_tiny_zh.yaml",
+            [*SMALL_OPTIONS, *options],
+            flags={"dataset_dir": str(text), "vocab_file": str(vocabulary)},
+        )
+        return SmallRun.create(loaded.config, cache)
+
+    return create

@@ -1,0 +1,99 @@
+"""Training steps against Hugging Face's model with torch's AdamW and clipping."""
+
+import numpy as np
+import pytest
+
+from mindmlm import build
+from mindmlm.optim.adamw import is_decayed
+from mindmlm.testing.huggingface import huggingface_name
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+STEPS = 20
+OPTIONS = (
+    "model.model_config.num_hidden_layers=2",
+    "model.model_config.hidden_dropout_prob=0",
+    "model.model_config.attention_probs_dropout_prob=0",
+    # Larger weights than usual, so that the gradients are clipped at some steps and not at others.
+    "model.model_config.initializer_range=0.1",
+    "runner_wrapper.max_grad_norm=2.0",
+    "runner_config.batch_size=4",
+    "runner_config.gradient_accumulation_steps=2",
+    f"runner_config.max_steps={STEPS}",
+)
+
+
+def huggingface_model(run):
+    model = run.config.model.settings
+    config = transformers.BertConfig(
+        vocab_size=run.tokenizer.vocab_size,
+        hidden_size=model.hidden_size,
+        num_hidden_layers=model.num_hidden_layers,
+        num_attention_heads=model.num_attention_heads,
+        intermediate_size=model.intermediate_size,
+        max_position_embeddings=model.max_position_embeddings,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    theirs = transformers.BertForMaskedLM(config)
+    values = {huggingface_name(name): value for name, value in run.weights().items()}
+    values["cls.predictions.decoder.weight"] = values["bert.embeddings.word_embeddings.weight"]
+    values["cls.predictions.decoder.bias"] = values["cls.predictions.bias"]
+    theirs.load_state_dict({name: torch.tensor(value) for name, value in values.items()})
+    return theirs
+
+
+def torch_optimizer(theirs, names, settings):
+    parameters = dict(theirs.named_parameters())
+    groups = [
+        {
+            "params": [parameters[huggingface_name(n)] for n in names if is_decayed(n) is decayed],
+            "weight_decay": settings.weight_decay if decayed else 0.0,
+        }
+        for decayed in (True, False)
+    ]
+    assert sum(len(group["params"]) for group in groups) == len(parameters)
+    return torch.optim.AdamW(
+        groups, lr=1.0, betas=(settings.beta1, settings.beta2), eps=settings.eps
+    )
+
+
+def torch_loss(theirs, micro_batches):
+    """Sum over chosen positions of the whole global batch, divided by their number."""
+    ids, mask, segments, positions, labels, weights = (
+        np.concatenate(arrays)
+        for arrays in zip(*(micro.inputs for micro in micro_batches), strict=True)
+    )
+    targets = np.full(ids.shape, -100, np.int64)
+    rows = np.nonzero(weights)[0]
+    targets[rows, positions[weights > 0]] = labels[weights > 0]
+    tensors = (torch.tensor(array, dtype=torch.long) for array in (ids, mask, segments, targets))
+    names = ("input_ids", "attention_mask", "token_type_ids", "labels")
+    return theirs(**dict(zip(names, tensors, strict=True))).loss
+
+
+def test_twenty_steps_equal_huggingface_and_torch(small_run):
+    run = small_run(*OPTIONS)
+    theirs = huggingface_model(run)
+    names = [value.name for value in run.model.trainable_params()]
+    optimizer = torch_optimizer(theirs, names, run.config.optimizer)
+    schedule = build.build_schedule(run.config, STEPS)
+    expected, norms = [], []
+    for step in range(STEPS):
+        loss = torch_loss(theirs, run.micro_batches(step))
+        optimizer.zero_grad()
+        loss.backward()
+        norms.append(float(torch.nn.utils.clip_grad_norm_(theirs.parameters(), 2.0)))
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.at(step)
+        optimizer.step()
+        expected.append(loss.item())
+    results = run.train(STEPS)
+    assert min(norms) < 2.0 < max(norms)
+    np.testing.assert_allclose([step.loss for step in results], expected, rtol=1e-5)
+    np.testing.assert_allclose([step.gradient_norm for step in results], norms, rtol=1e-4)
+    values = dict(theirs.named_parameters())
+    for name, ours in run.weights().items():
+        reference = values[huggingface_name(name)].detach().numpy()
+        np.testing.assert_allclose(ours, reference, rtol=1e-3, atol=1e-4, err_msg=name)
