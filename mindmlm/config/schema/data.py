@@ -17,7 +17,6 @@ from mindmlm.config.schema.types import (
     TextList,
 )
 
-NonEmptyText = Annotated[str, MinLen(1)]
 FileFormat = Literal["auto", "txt", "jsonl", "csv", "parquet"]
 CleaningStep = Literal["nfc", "nfkc", "full_width", "control", "html", "whitespace", "sentences"]
 
