@@ -16,6 +16,7 @@ from mindmlm.build_sources import corpus_sources
 from mindmlm.checkpoint import Checkpoint
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import BatchLayout, EvalBatches, TrainBatches
+from mindmlm.data.bucketing import BucketedBatches
 from mindmlm.data.corpus_job import SampleSettings
 from mindmlm.data.masking import VocabularyInfo
 from mindmlm.data.prepare import CorpusSettings
@@ -239,15 +240,19 @@ def build_batches(
     config: RunConfig, store: SampleStore, tokenizer: BertTokenizer
 ) -> Callable[[int], list[MicroBatch]]:
     """A function of the step: its micro-batches, masked, with their dropout masks."""
-    section = config.train_dataset
     batches = _sample_batches(config, store, tokenizer)
-    sites = dropout_sites(config.model.settings, section.max_seq_length)
+    sites = {length: dropout_sites(config.model.settings, length) for length in row_lengths(config)}
 
     def micro_batches(step: int) -> list[MicroBatch]:
         return [
             MicroBatch(
                 inputs=batch_arrays(batch),
-                keeps=keep_masks(sites, config.seed, step, batches.rows_in_global_batch(micro)),
+                keeps=keep_masks(
+                    sites[batch.input_ids.shape[1]],
+                    config.seed,
+                    step,
+                    batches.rows_in_global_batch(micro),
+                ),
                 weight=float(batch.masked_lm_weights.sum()),
                 tokens=int(batch.input_mask.sum()),
             )
@@ -262,18 +267,28 @@ def _sample_batches(
 ) -> TrainBatches | StaticBatches:
     section = config.train_dataset
     seed = config.seed if section.seed is None else section.seed
-    order = GlobalOrder(store.num_samples, seed, section.data_loader.shuffle)
+    shuffle = section.data_loader.shuffle
+    order = GlobalOrder(store.num_samples, seed, shuffle)
     if isinstance(store, RowStore):
+        if section.bucket_lengths:
+            raise ConfigError(
+                "train_dataset.bucket_lengths: rows that were masked when they were built have "
+                "one length; build them with --dynamic, or remove bucket_lengths"
+            )
         return StaticBatches(store, order, batch_layout(config))
-    return TrainBatches(
-        store,
-        order,
-        masking_settings(config, tokenizer, store, total_steps(config, store.num_samples)),
-        VocabularyInfo.from_tokenizer(tokenizer),
-        batch_layout(config),
-        section.max_seq_length,
-        seed,
-    )
+    masking = masking_settings(config, tokenizer, store, total_steps(config, store.num_samples))
+    vocabulary, layout = VocabularyInfo.from_tokenizer(tokenizer), batch_layout(config)
+    if section.bucket_lengths:
+        return BucketedBatches(
+            store, masking, vocabulary, layout, row_lengths(config), seed, shuffle
+        )
+    return TrainBatches(store, order, masking, vocabulary, layout, section.max_seq_length, seed)
+
+
+def row_lengths(config: RunConfig) -> list[int]:
+    """The lengths that training rows have, ascending."""
+    section = config.train_dataset
+    return [*section.bucket_lengths, section.max_seq_length]
 
 
 def build_evaluator(

@@ -67,7 +67,7 @@ def training_dataset(config: RunConfig, spool_dir: Path) -> FileDataset:
         text_format=loader.text_format,
         on_error=loader.on_error,
         max_line_bytes=loader.max_line_bytes,
-        text_field=_names(loader.text_field),
+        text_field=tuple(loader.text_field),
         csv_delimiter=loader.csv_delimiter,
     )
     return _dataset(config, loader.dataset_dir, options, spool_dir)
@@ -82,7 +82,7 @@ def _evaluation_dataset(config: RunConfig, spool_dir: Path) -> FileDataset | Non
         text_format=training.text_format,
         on_error=training.on_error,
         max_line_bytes=training.max_line_bytes,
-        text_field=_names(loader.text_field or training.text_field),
+        text_field=tuple(loader.text_field or training.text_field),
         csv_delimiter=training.csv_delimiter,
     )
     return _dataset(config, loader.dataset_dir, options, spool_dir)
@@ -119,7 +119,7 @@ def _table(config: RunConfig, query: str) -> Source:
     table = TableQuery(
         query=query,
         key_column=loader.key_column,
-        text_field=_names(loader.text_field)[0],
+        text_field=loader.text_field[0],
         parameters={name: _value(text) for name, _, text in pairs},
     )
     source = SqlSource(
@@ -130,10 +130,6 @@ def _table(config: RunConfig, query: str) -> Source:
         loader.on_error,
     )
     return cleaned(source, _cleaning(config))
-
-
-def _names(fields: str | list[str]) -> tuple[str, ...]:
-    return (fields,) if isinstance(fields, str) else tuple(fields)
 
 
 def _value(text: str) -> int | float | str:

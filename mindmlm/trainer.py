@@ -279,10 +279,12 @@ class _TrainingJob:
 
     def _identity(self) -> dict[str, Any]:
         """What must not change between the parts of one run."""
+        lengths = self.config.train_dataset.bucket_lengths
+        buckets = f" in buckets of {lengths}" if lengths else ""
         return {
             "seed": self.config.seed,
             "global_batch_size": build.batch_layout(self.config).global_batch_size,
-            "data_fingerprint": self.corpus.fingerprint,
+            "data_fingerprint": self.corpus.fingerprint + buckets,
             "tokenizer_fingerprint": self.tokenizer.fingerprint(),
         }
 

@@ -6,6 +6,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from mindmlm.config.database_url import url_fault
@@ -54,6 +55,18 @@ def predictions_fit_rows(config: RunConfig) -> Iterator[Problem]:
             f"train_dataset.{path}",
             f"{wanted} predictions do not fit a row of max_seq_length {data.max_seq_length}: at "
             f"most {room} (two tokens are [CLS] and [SEP])",
+        )
+
+
+def bucket_lengths_ascend(config: RunConfig) -> Iterator[Problem]:
+    """Every bucket is longer than the one before and shorter than a whole row."""
+    data = config.train_dataset
+    lengths = [*data.bucket_lengths, data.max_seq_length]
+    if any(first >= second for first, second in pairwise(lengths)):
+        yield Problem(
+            "train_dataset.bucket_lengths",
+            f"{data.bucket_lengths} must ascend and stay below max_seq_length "
+            f"{data.max_seq_length}",
         )
 
 
@@ -302,6 +315,7 @@ CONSISTENCY: tuple[Check, ...] = (
     heads_divide_hidden,
     rows_fit_positions,
     predictions_fit_rows,
+    bucket_lengths_ascend,
     mask_probabilities,
     mixture_has_weights,
     macbert_has_words,
@@ -349,7 +363,7 @@ def _table_is_given(config: RunConfig) -> Iterator[Problem]:
             yield Problem(f"{section}.{name}", "SqlDataLoader needs it; say which rows to read")
     if loader.dataset_dir:
         yield Problem(f"{section}.dataset_dir", "SqlDataLoader reads no files; remove it")
-    if not isinstance(loader.text_field, str):
+    if len(loader.text_field) > 1:
         yield Problem(f"{section}.text_field", "SqlDataLoader reads one column; concatenate in SQL")
 
 

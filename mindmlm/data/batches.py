@@ -119,8 +119,19 @@ class TrainBatches:
 
     def _micro_batch(self, step: int, place: int) -> MaskedBatch:
         sample_ids, epochs = self._order.at(place, self.layout.batch_size)
-        tokens = assemble(self._store, sample_ids, self._max_seq_length, self._vocabulary)
-        masking = self._masking.at_step(step, self._max_seq_length)
+        return self._masked(step, sample_ids, epochs, self._max_seq_length, self._masking)
+
+    def _masked(
+        self,
+        step: int,
+        sample_ids: np.ndarray,
+        epochs: np.ndarray,
+        length: int,
+        masking: MaskingSettings,
+    ) -> MaskedBatch:
+        """Return samples as masked rows of ``length`` tokens."""
+        tokens = assemble(self._store, sample_ids, length, self._vocabulary)
+        masking = masking.at_step(step, length)
         masked = mask_batch(tokens, masking, self._vocabulary, self._seed, epochs, sample_ids)
         return with_structure(masked, tokens.input_ids, self._store.row_form, self._vocabulary)
 

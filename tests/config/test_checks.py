@@ -30,6 +30,22 @@ RULES = {
         "at most 8",
         [f"{DATA}max_seq_length=10", f"{DATA}max_predictions_per_seq=8"],
     ),
+    "bucket_lengths_ascend": (
+        [f"{DATA}max_seq_length=64", f"{DATA}bucket_lengths=[32,64]"],
+        f"{DATA}bucket_lengths",
+        "must ascend and stay below max_seq_length 64",
+        [f"{DATA}max_seq_length=64", f"{DATA}bucket_lengths=[16,63]"],
+    ),
+    "records_have_a_vocabulary": (
+        [f"{DATA}data_loader.type=MindDataset", f"{DATA}data_loader.dataset_dir=here.txt"],
+        "processor.tokenizer.vocab_file",
+        "the vocabulary that the records were built with",
+        [
+            f"{DATA}data_loader.type=MindDataset",
+            f"{DATA}data_loader.dataset_dir=here.txt",
+            "processor.tokenizer.vocab_file=here.txt",
+        ],
+    ),
     "mask_probabilities": (
         [f"{DATA}masking.mask_prob=0.8", f"{DATA}masking.random_prob=0.21"],
         f"{DATA}masking.random_prob",

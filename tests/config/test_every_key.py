@@ -70,6 +70,7 @@ CHANGED = {
     "train_dataset.max_seq_length": "64",
     "train_dataset.sample_mode": "packed",
     "train_dataset.attend_across_documents": "False",
+    "train_dataset.bucket_lengths": "[16, 32]",
     "train_dataset.max_predictions_per_seq": "5",
     "train_dataset.masking.strategy": "token",
     "train_dataset.masking.masked_lm_prob": "0.3",

@@ -14,12 +14,11 @@ from mindmlm.config.schema.types import (
     OpenFraction,
     PositiveInteger,
     Seed,
+    TextList,
 )
 
-NonEmptyText = Annotated[str, MinLen(1)]
 FileFormat = Literal["auto", "txt", "jsonl", "csv", "parquet"]
 CleaningStep = Literal["nfc", "nfkc", "full_width", "control", "html", "whitespace", "sentences"]
-TextField = NonEmptyText | Annotated[list[NonEmptyText], MinLen(1)]
 
 
 class TrainDataLoaderConfig(Section):
@@ -62,8 +61,8 @@ class TrainDataLoaderConfig(Section):
         description="`auto` = by the name (.jsonl, .ndjson, .json, .csv, .tsv, .parquet, .pq), "
         "else txt. gzip and zstd are seen from the contents.",
     )
-    text_field: TextField = Field(
-        default="text",
+    text_field: TextList = Field(
+        default=["text"],
         description="Field of a record (jsonl, csv, parquet) with the text, or several whose lines "
         "form one document. `meta.title` reaches into nested records.",
     )
@@ -144,7 +143,7 @@ class EvalDataLoaderConfig(Section):
         "text and with its parameters.",
     )
     file_format: FileFormat | None = Field(default=None, description="null = as for training.")
-    text_field: TextField | None = Field(default=None, description="null = as for training.")
+    text_field: TextList | None = Field(default=None, description="null = as for training.")
 
 
 class TrainDatasetConfig(Section):
@@ -165,6 +164,11 @@ class TrainDatasetConfig(Section):
         default=True,
         description="sample_mode packed: a row's documents see each other. False packs whole "
         "documents, each with [CLS], positions from 0 and attention to itself only.",
+    )
+    bucket_lengths: list[Annotated[Integer, Ge(8)]] = Field(
+        default_factory=list,
+        description="Shorter row lengths, ascending: a batch holds samples of similar length, "
+        "padded to the next of these or to `max_seq_length`. Empty = all rows equally long.",
     )
     max_predictions_per_seq: PositiveInteger | None = Field(
         default=None,

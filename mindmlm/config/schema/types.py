@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BeforeValidator
 
 TRUE_WORDS = frozenset({"true", "yes", "on", "1", "t", "y"})
@@ -38,6 +38,11 @@ def zero_means_never(value: object) -> object:
     return None if value == 0 and not isinstance(value, bool) else value
 
 
+def one_as_list(value: object) -> object:
+    """Read a text by itself as a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
 def minus_one_means_null(value: object) -> object:
     """Read MindFormers' -1 ("work it out") as null."""
     return None if value == -1 else value
@@ -65,6 +70,7 @@ Boolean = Annotated[bool, BeforeValidator(parse_boolean)]
 Integer = Annotated[int, BeforeValidator(parse_integer)]
 PositiveInteger = Annotated[Integer, Ge(1)]
 Count = Annotated[Integer, Ge(0)]
+TextList = Annotated[list[str], BeforeValidator(one_as_list), MinLen(1)]
 Seed = Annotated[Integer, Ge(0), Le(2**32 - 1)]
 PositiveNumber = Annotated[float, Gt(0)]
 NonNegativeNumber = Annotated[float, Ge(0)]

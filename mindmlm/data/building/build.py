@@ -248,9 +248,13 @@ class _Builder:
             desc="building records",
             disable=not self._progress,
         ) as bar:
+            tokens, rows = reader.report.tokens, reader.report.samples
             for end, documents in self._shards(reader, last.documents if last else 0):
                 number = len(finished) + len(written)
+                tokens += sum(len(document[0]) for document in documents)
+                end.report.update(tokens=tokens, samples=rows)
                 written += self._write_shard(number, end, documents)
+                rows = written[-1].report["samples"] if written else rows
                 bar.update(end.report["bytes_read"] - bar.n)
         return written
 
@@ -292,6 +296,7 @@ class _Builder:
             )
             for number_of_pass in range(settings.dupe_factor)
         ]
+        end.report["samples"] += sum(map(len, passes))
         manifest = self._manifest(number, list(end.position), end.documents, end.report)
         batches = self._maker.batches(joined, passes, number)
         path = self._folder.shard(number)

@@ -46,6 +46,7 @@ def publish_records(
             rows = write_mindrecord(file, batches, manifest.form)
             files = [index_of(file), file]
             for written in files:
+                _open_to_readers(written)
                 _sync_file(written)
         else:
             with new_file(file) as stream:
@@ -131,6 +132,13 @@ def check_same_build(manifests: Iterable[Manifest], build: str, place: Path) -> 
             f"{place}: holds shards made from another input, vocabulary or other settings; "
             "give --resume the same ones, or choose another --output_file"
         )
+
+
+def _open_to_readers(path: Path) -> None:
+    """Give a file the mode of any new file; MindSpore lets its owner alone read it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
 
 
 def _sync_file(path: Path) -> None:

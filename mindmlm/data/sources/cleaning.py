@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from html.parser import HTMLParser
+from html import unescape
 
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 _CONTROL_CATEGORIES = ("Cc", "Cf", "Cn", "Co", "Cs")
@@ -22,7 +22,17 @@ _BLOCK_TAGS = frozenset(
         *("section", "table", "tbody", "td", "tfoot", "th", "thead", "title", "tr", "ul"),
     )
 )
-_HIDDEN_TAGS = frozenset(("script", "style", "noscript", "template"))
+_HIDDEN_ENDS = {
+    "!--": re.compile("-->"),
+    **{
+        name: re.compile(rf"</{name}\s*>", re.IGNORECASE)
+        for name in ("script", "style", "noscript", "template")
+    },
+}
+# No alternative passes a "<", so the time is linear. Quoted attributes may hold ">".
+_TAG = re.compile(
+    r"<!--|</?(?P<name>[A-Za-z][\w:-]*)(?:[^<>\"']|\"[^<\"]*\"|'[^<']*')*>|</?[A-Za-z!?][^<>]*>"
+)
 _MARKUP = re.compile(r"<[A-Za-z/!?]|&[#A-Za-z]")
 
 
@@ -58,10 +68,21 @@ def html(text: str) -> str:
     """Remove tags, comments and scripts, and decode entities; block elements end a line."""
     if not _MARKUP.search(text):
         return text
-    parser = _TextOfHtml()
-    parser.feed(text)
-    parser.close()
-    return "".join(parser.parts)
+    parts: list[str] = []
+    position, absent = 0, set[str]()
+    while match := _TAG.search(text, position):
+        parts.append(text[position : match.start()])
+        position = match.end()
+        name = (match["name"] or "!--").lower()
+        if name in _BLOCK_TAGS:
+            parts.append("\n")
+        elif name in _HIDDEN_ENDS and not match.group().startswith("</") and name not in absent:
+            end = _HIDDEN_ENDS[name].search(text, position)
+            # Looked for only once when it is missing, so that no page takes quadratic time.
+            absent.update(() if end else (name,))
+            position = end.end() if end else position
+    parts.append(text[position:])
+    return unescape("".join(parts))
 
 
 def whitespace(text: str) -> str:
@@ -98,30 +119,3 @@ def joined_lines(lines: list[str], limit: int) -> Iterator[str]:
             held += seam + line
     if held:
         yield held
-
-
-class _TextOfHtml(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag in _HIDDEN_TAGS:
-            self._hidden += 1
-        elif tag in _BLOCK_TAGS:
-            self.parts.append("\n")
-
-    def handle_startendtag(self, tag: str, attrs: object) -> None:
-        if tag in _BLOCK_TAGS:
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _HIDDEN_TAGS:
-            self._hidden = max(0, self._hidden - 1)
-        elif tag in _BLOCK_TAGS:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.parts.append(data)

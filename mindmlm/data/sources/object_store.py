@@ -78,9 +78,8 @@ class Store:
         self._filesystem = fsspec.filesystem(
             kind, skip_instance_cache=True, use_listings_cache=False, **options
         )
-        self._root = (
-            f"{self._scheme}://{parts.netloc}" if kind == "webhdfs" else f"{self._scheme}:/"
-        )
+        host = parts.netloc if self._scheme == "hdfs" else ""
+        self._root = f"{self._scheme}://{host}"
 
     def files(self, url: str) -> tuple[list["RemoteFile"], bool]:
         """Return the files at an address, sorted by name, and whether it is a folder.
