@@ -10,9 +10,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
 
-from mindmlm.build_masking import masking_settings, segmenter, segmenter_options
-from mindmlm.build_records import reads_records, record_settings
-from mindmlm.build_sources import corpus_sources
+from mindmlm.build_data.masking import masking_settings, segmenter, segmenter_options
+from mindmlm.build_data.records import reads_records, record_settings
+from mindmlm.build_data.sources import corpus_sources
 from mindmlm.checkpoint import Checkpoint
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import BatchLayout, EvalBatches, TrainBatches

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mindmlm.build_masking import masking_settings, segmenter, strategies
+from mindmlm.build_data.masking import masking_settings, segmenter, strategies
 from mindmlm.config import load_config
 from mindmlm.config.checks import text_is_given
 from mindmlm.config.schema import RunConfig

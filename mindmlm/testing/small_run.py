@@ -41,7 +41,7 @@ class SmallRun:
         """
         section = config.processor.tokenizer
         tokenizer = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
-        corpus = prepare_corpus(build.corpus_settings(config), tokenizer, cache_dir)
+        corpus = prepare_corpus(build.corpus_settings(config, cache_dir), tokenizer, cache_dir)
         model = build.build_model(config, tokenizer)
         optimizer = build.build_optimizer(config, model)
         state = TrainState(loss_scale=build.build_loss_scale(config))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from mindmlm.build_sources import corpus_sources
+from mindmlm.build_data.sources import corpus_sources
 from mindmlm.config import load_config
 from mindmlm.data.corpus_job import SampleSettings
 from mindmlm.data.prepare import CorpusSettings, PreparedCorpus, prepare_corpus

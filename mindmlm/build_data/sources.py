@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mindmlm.build_records import evaluates_on_records, reads_records
+from mindmlm.build_data.records import evaluates_on_records, reads_records
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.sources.base import Source
 from mindmlm.data.sources.cleaned import Cleaning, cleaned

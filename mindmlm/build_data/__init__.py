@@ -1,0 +1,1 @@
+"""From a configuration to the parts of the data layer; `mindmlm.build` puts the run together."""
