@@ -78,13 +78,13 @@ def graph_mode_afterwards():
 
 @pytest.fixture(scope="session")
 def command(project_root, tmp_path_factory) -> CommandLine:
-    from mindmlm.data.sources.text import TextReader
+    from mindmlm.data.sources.files import FileSource
     from mindmlm.data.vocabulary import train_vocab_file
 
     folder = tmp_path_factory.mktemp("e2e")
     text = write_corpus(folder / "text.txt")
     vocabulary = folder / "vocab.txt"
-    train_vocab_file(vocabulary, [text], TextReader(), 300, True, None)
+    train_vocab_file(vocabulary, FileSource.of_paths(text), 300, True)
     return CommandLine(project_root, text, vocabulary)
 
 

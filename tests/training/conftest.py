@@ -10,12 +10,12 @@ from mindmlm.testing.corpus import write_corpus
 @pytest.fixture(scope="session")
 def text_and_vocabulary(tmp_path_factory):
     """A text file and a vocabulary for it."""
-    from mindmlm.data.sources.text import TextReader
+    from mindmlm.data.sources.files import FileSource
     from mindmlm.data.vocabulary import train_vocab_file
 
     folder = tmp_path_factory.mktemp("text")
     text = write_corpus(folder / "text.txt")
-    train_vocab_file(folder / "vocab.txt", [text], TextReader(), 300, True, None)
+    train_vocab_file(folder / "vocab.txt", FileSource.of_paths(text), 300, True)
     return text, folder / "vocab.txt"
 
 
