@@ -22,6 +22,15 @@ EVALUATION = "training/test_effects.py::test_the_evaluation_text_and_its_batches
 WRITTEN = "e2e/test_callbacks.py::test_profile_name_progress_and_intervals"
 VOCABULARY = "e2e/test_callbacks.py::test_a_vocabulary_of_the_size_that_was_asked_for"
 SKIPPED = "e2e/test_user_errors.py::test_faulty_lines_are_skipped_and_counted_on_request"
+RECORDS = "test_prepared_runs.py::test_a_resumed_run_repeats_the_unbroken_one"
+DATA = "training/test_data_effects.py::test_keys_that_change_the_batches"
+TABLE = "data/sql/test_prepared_tables.py::test_sqlite_rows_become_samples"
+TABLE_READING = "data/sql/test_prepared_tables.py::test_slicing_and_batches_of_rows"
+TABLE_EVALUATION = (
+    "data/sql/test_prepared_tables.py::test_rows_for_evaluation_come_from_a_query_of_their_own"
+)
+ACCESS = "build_data/test_sources.py::test_access_to_an_object_store"
+EVALUATION_FORM = "build_data/test_sources.py::test_evaluation_text_has_a_form_of_its_own"
 DEVICE = "runtime/test_context.py::test_card_and_mode_reach_mindspore"
 
 SHOWN_BY = {
@@ -57,7 +66,7 @@ SHOWN_BY = {
     "lr_schedule.warmup_ratio": RATE,
     "lr_schedule.total_steps": RATE,
     "lr_schedule.power": RATE,
-    "train_dataset.data_loader.type": ONE_VALUE,
+    "train_dataset.data_loader.type": RECORDS,
     "train_dataset.data_loader.dataset_dir": (
         "e2e/test_user_errors.py::test_inputs_that_are_missing_or_do_not_fit"
     ),
@@ -110,6 +119,44 @@ SHOWN_BY = {
     "model.arch.type": ONE_VALUE,
     "trainer.type": ONE_VALUE,
     "trainer.model_name": WRITTEN,
+    "train_dataset.data_loader.file_format": DATA,
+    "train_dataset.data_loader.text_field": DATA,
+    "train_dataset.data_loader.csv_delimiter": DATA,
+    "train_dataset.data_loader.cleaning": DATA,
+    "train_dataset.data_loader.join_lines_up_to": DATA,
+    "train_dataset.data_loader.min_line_characters": DATA,
+    "train_dataset.data_loader.max_line_characters": DATA,
+    "train_dataset.attend_across_documents": DATA,
+    "train_dataset.bucket_lengths": DATA,
+    "processor.hmm": DATA,
+    "processor.user_dict": DATA,
+    "processor.reference_file": DATA,
+    "train_dataset.masking.unit": DATA,
+    "train_dataset.masking.term_file": DATA,
+    "train_dataset.masking.term_weight": DATA,
+    "train_dataset.masking.masked_lm_prob_end": DATA,
+    "train_dataset.masking.masked_lm_prob_steps": DATA,
+    "train_dataset.masking.mixture.token": DATA,
+    "train_dataset.masking.mixture.whole_word": DATA,
+    "train_dataset.masking.mixture.span": DATA,
+    "train_dataset.masking.mixture.token_span": DATA,
+    "train_dataset.masking.mixture.ngram": DATA,
+    "train_dataset.masking.mixture.macbert": DATA,
+    "train_dataset.masking.similar_words.file": DATA,
+    "train_dataset.masking.similar_words.antonym_file": DATA,
+    "train_dataset.masking.similar_words.max_similar": DATA,
+    "train_dataset.masking.similar_words.max_words": DATA,
+    "train_dataset.data_loader.url": TABLE,
+    "train_dataset.data_loader.query": TABLE,
+    "train_dataset.data_loader.key_column": TABLE,
+    "train_dataset.data_loader.parameters": TABLE,
+    "train_dataset.data_loader.slicing": TABLE_READING,
+    "train_dataset.data_loader.batch_rows": TABLE_READING,
+    "train_dataset.data_loader.endpoint_url": ACCESS,
+    "train_dataset.data_loader.credentials_file": ACCESS,
+    "eval_dataset.data_loader.file_format": EVALUATION_FORM,
+    "eval_dataset.data_loader.text_field": EVALUATION_FORM,
+    "eval_dataset.data_loader.query": TABLE_EVALUATION,
 }
 
 
@@ -124,7 +171,7 @@ def test_the_test_that_shows_it_is_there(project_root, place):
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize("place", [BATCHES, MODEL, PARAMETERS, UPDATE, RATE])
+@pytest.mark.parametrize("place", [BATCHES, DATA, MODEL, PARAMETERS, UPDATE, RATE])
 def test_a_table_of_keys_names_every_key_it_is_said_to_show(project_root, place):
     text = (project_root / "tests" / place.split("::")[0]).read_text(encoding="utf-8")
     name = place.split("::")[1]

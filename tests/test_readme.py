@@ -42,7 +42,7 @@ def commands(project_root: Path) -> list[str]:
 @pytest.fixture
 def folder(project_root: Path, tmp_path: Path) -> Path:
     """A folder that looks like a clone, with two texts of the user's."""
-    for name in ("configs", "scripts", "run_mindformer.py"):
+    for name in ("configs", "scripts", "tools", "run_mindformer.py"):
         (tmp_path / name).symlink_to(project_root / name)
     write_corpus(tmp_path / "news.txt", documents=60)
     write_corpus(tmp_path / "other.txt", documents=10, seed=2)

@@ -28,7 +28,10 @@ def folder(tmp_path_factory):
     lines = write_corpus(folder / "plain.txt").read_text(encoding="utf-8").splitlines()
     records = [{"body": line, "title": line[::-1]} for line in lines]
     write(folder / "records.txt", (json.dumps(record, ensure_ascii=False) for record in records))
-    write(folder / "table.csv", ["text;other,text", *(f"{line};{line},{line[::-1]}" for line in lines)])
+    write(
+        folder / "table.csv",
+        ["text;other,text", *(f"{line};{line},{line[::-1]}" for line in lines)],
+    )
     write(folder / "wide.txt", (f"<b>ＡＢ</b>{line}" for line in lines))
     write(folder / "other.txt", (line[::-1] for line in lines))
     rng = random.Random(3)
@@ -84,17 +87,21 @@ REFERENCE = (
 @pytest.mark.parametrize(
     ("base", "key", "value"),
     [
-        (("table.csv", f"{LOADER}.file_format=txt"), f"{LOADER}.file_format", "csv"),
-        (JSON, f"{LOADER}.text_field", "title"),
-        (("table.csv",), f"{LOADER}.csv_delimiter", ";"),
-        (("wide.txt",), f"{LOADER}.cleaning", "[html,full_width]"),
+        (
+            ("table.csv", f"{LOADER}.file_format=txt"),
+            "train_dataset.data_loader.file_format",
+            "csv",
+        ),
+        (JSON, "train_dataset.data_loader.text_field", "title"),
+        (("table.csv",), "train_dataset.data_loader.csv_delimiter", ";"),
+        (("wide.txt",), "train_dataset.data_loader.cleaning", "[html,full_width]"),
         (
             ("document.txt", f"{LOADER}.text_format=document"),
-            f"{LOADER}.join_lines_up_to",
+            "train_dataset.data_loader.join_lines_up_to",
             "60",
         ),
-        (("plain.txt",), f"{LOADER}.min_line_characters", "25"),
-        (("plain.txt",), f"{LOADER}.max_line_characters", "25"),
+        (("plain.txt",), "train_dataset.data_loader.min_line_characters", "25"),
+        (("plain.txt",), "train_dataset.data_loader.max_line_characters", "25"),
         (
             ("plain.txt", "train_dataset.sample_mode=packed"),
             "train_dataset.attend_across_documents",
@@ -104,21 +111,21 @@ REFERENCE = (
         (("plain.txt",), "processor.hmm", "False"),
         (("plain.txt",), "processor.user_dict", "{folder}/user.txt"),
         (REFERENCE, "processor.reference_file", "{folder}/places2.txt"),
-        (("plain.txt",), f"{MASKING}.unit", "word"),
-        (TERMS[:1], f"{MASKING}.term_file", "{folder}/terms.txt"),
-        (TERMS, f"{MASKING}.term_weight", "50"),
-        (RISING[:1], f"{MASKING}.masked_lm_prob_end", "0.9"),
-        (RISING, f"{MASKING}.masked_lm_prob_steps", "2"),
-        (MIXTURE, f"{MASKING}.mixture.token", "1"),
-        (MIXTURE, f"{MASKING}.mixture.whole_word", "0"),
-        (MIXTURE, f"{MASKING}.mixture.span", "1"),
-        (MIXTURE, f"{MASKING}.mixture.token_span", "1"),
-        (MIXTURE, f"{MASKING}.mixture.ngram", "1"),
-        (MIXTURE, f"{MASKING}.mixture.macbert", "1"),
-        (VECTORS, f"{MASKING}.similar_words.file", "{folder}/synonyms.txt"),
-        (SYNONYMS, f"{MASKING}.similar_words.antonym_file", "{folder}/antonyms.txt"),
-        (VECTORS, f"{MASKING}.similar_words.max_similar", "1"),
-        (VECTORS, f"{MASKING}.similar_words.max_words", "3"),
+        (("plain.txt",), "train_dataset.masking.unit", "word"),
+        (TERMS[:1], "train_dataset.masking.term_file", "{folder}/terms.txt"),
+        (TERMS, "train_dataset.masking.term_weight", "50"),
+        (RISING[:1], "train_dataset.masking.masked_lm_prob_end", "0.9"),
+        (RISING, "train_dataset.masking.masked_lm_prob_steps", "2"),
+        (MIXTURE, "train_dataset.masking.mixture.token", "1"),
+        (MIXTURE, "train_dataset.masking.mixture.whole_word", "0"),
+        (MIXTURE, "train_dataset.masking.mixture.span", "1"),
+        (MIXTURE, "train_dataset.masking.mixture.token_span", "1"),
+        (MIXTURE, "train_dataset.masking.mixture.ngram", "1"),
+        (MIXTURE, "train_dataset.masking.mixture.macbert", "1"),
+        (VECTORS, "train_dataset.masking.similar_words.file", "{folder}/synonyms.txt"),
+        (SYNONYMS, "train_dataset.masking.similar_words.antonym_file", "{folder}/antonyms.txt"),
+        (VECTORS, "train_dataset.masking.similar_words.max_similar", "1"),
+        (VECTORS, "train_dataset.masking.similar_words.max_words", "3"),
     ],
 )
 def test_keys_that_change_the_batches(run, folder, base, key, value):

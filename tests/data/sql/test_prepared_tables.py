@@ -75,6 +75,13 @@ def test_rows_for_evaluation_come_from_a_query_of_their_own(
     assert (corpus.train.num_samples, corpus.evaluation.num_samples) == (25, 5)
 
 
+def test_slicing_and_batches_of_rows(tmp_path: Path, sqlite_url: str) -> None:
+    loader = "train_dataset.data_loader"
+    options = [f"{loader}.cleaning=[]", f"{loader}.slicing=modulo", f"{loader}.batch_rows=7"]
+    source = sources(tmp_path, sqlite_url, *options).train
+    assert (source.slicing, source.batch_rows) == ("modulo", 7)
+
+
 def test_postgres_rows_become_samples(tmp_path: Path, postgres: Any, sqlite_url: str) -> None:
     engine = Database(postgres.url).engine()
     with engine.begin() as connection:
