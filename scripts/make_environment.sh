@@ -25,7 +25,7 @@ hash_of_inputs() {
     { cat pyproject.toml constraints.txt; echo "$extras"; } | cksum
 }
 
-stamp=.venv/.mindmlm_environment
+stamp=".venv/.mindmlm_environment${extras:+_${extras//,/_}}"
 if [[ -x .venv/bin/python && -f "$stamp" && "$(cat "$stamp")" == "$(hash_of_inputs)" ]]; then
     exit 0
 fi
