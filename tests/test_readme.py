@@ -29,6 +29,8 @@ def reduced(command: str) -> str:
     """The command with a small model and three steps where it would train."""
     if "quickstart.sh" in command:
         return f"{command} --python python -- {REDUCED}"
+    if "build_dataset.py" in command:
+        return f"{command} --max_seq_length 32"
     if "run_mindformer.py" in command and not any(words in command for words in SHOWN_ONLY):
         return f"{command} {REDUCED}"
     return command
