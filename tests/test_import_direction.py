@@ -38,6 +38,8 @@ FREE_OF_MINDSPORE = (
     "models/dropout.py",
     "models/initialization.py",
     "parallel/layout.py",
+    "parallel/schedule.py",
+    "parallel/balance.py",
     "training/metrics.py",
     "training/history.py",
     "training/curves.py",
