@@ -1,0 +1,1 @@
+"""Several processes that train one model: layout, cuts, collectives, pipeline, ZeRO-1."""
