@@ -10,23 +10,28 @@ from typing import Any
 from mindmlm.checkpoint import Checkpoint, Resolved, find_in_folder
 from mindmlm.checkpoint.manifest import DIGEST_NAME, MANIFEST_NAME
 from mindmlm.checkpoint.shards import little_endian_bytes
+from mindmlm.cli.inspect_others import comparison_as_text, foreign_as_text
+from mindmlm.cli.tables import readable_size, table
 from mindmlm.errors import CheckpointError
 
-HELP = "verify a checkpoint and print what it holds"
+HELP = "verify a checkpoint and print what it holds, or compare two"
 DESCRIPTION = """\
 Verify a checkpoint (every file against its SHA-256) and print what it holds: the model, the step,
-the files, the state of the run, and each tensor with its type, shape and SHA-256.
+the files, the state of the run, and each tensor with its type, shape and SHA-256. Checkpoints of
+Hugging Face, Google and MindSpore are verified as far as their formats have checksums.
+
+With OTHER, two checkpoints of any formats are compared tensor by tensor.
 
 examples:
   python -m mindmlm inspect output                              the checkpoint a resume would use
   python -m mindmlm inspect output/checkpoint/step_00000050     this one
+  python -m mindmlm inspect bert-base-chinese                   a Hugging Face folder
+  python -m mindmlm inspect output bert-base-chinese            what training has changed
   python -m mindmlm inspect output --json                       for programs
 
 Two checkpoints hold the same weights exactly if the hashes of their tensors are the same, however
-many processes wrote them. The exit code is 0, or 2 if the checkpoint is missing or damaged.
+many processes wrote them. The exit code is 0, 1 if two differ, or 2 if one is missing or damaged.
 """
-
-UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,27 +39,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path",
         metavar="PATH",
-        help="output folder of a run, its 'checkpoint' folder, or the folder of one step",
+        help="output folder of a run, its 'checkpoint' folder, the folder of one step, or a "
+        "checkpoint of another library",
     )
+    parser.add_argument("other", metavar="OTHER", nargs="?", help="a checkpoint to compare with")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the description of a checkpoint; 0, or 2 when it is refused and JSON was asked for.
+    """Print the description of a checkpoint, or the difference of two.
+
+    Returns:
+        0; 1 when two differ; 2 when one is refused and JSON was asked for.
 
     Raises:
         CheckpointError: it is refused, and a text was asked for.
     """
     try:
-        resolved = find_in_folder(Path(options.path))
+        if options.other:
+            return _compare(options)
+        text = _inspect(options)
     except CheckpointError as error:
         if not options.json:
             raise
         print(_to_json({"path": options.path, "verified": False, "reason": str(error)}))
         return error.exit_code
-    description = describe(resolved)
-    print(_to_json(description) if options.json else as_text(description))
+    print(text)
     return 0
+
+
+def _inspect(options: argparse.Namespace) -> str:
+    # Imported late: the other commands do not wait for it.
+    from mindmlm.conversion.describing import describe_foreign
+    from mindmlm.conversion.names import resolve_name
+    from mindmlm.conversion.recognise import is_own
+
+    if is_own(Path(options.path)):
+        own = describe(find_in_folder(Path(options.path)))
+        return _to_json(own) if options.json else as_text(own)
+    foreign = describe_foreign(resolve_name(options.path))
+    return _to_json(foreign) if options.json else foreign_as_text(foreign)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from mindmlm.conversion.comparing import compare
+    from mindmlm.conversion.names import resolve_name
+
+    found = compare(resolve_name(options.path), resolve_name(options.other))
+    print(_to_json(found) if options.json else comparison_as_text(found))
+    return 0 if found["same"] else 1
 
 
 def _to_json(content: dict[str, Any]) -> str:
@@ -124,7 +157,7 @@ def as_text(description: dict[str, Any]) -> str:
         "model": description["model"] or "(not named in its configuration)",
         "parameters": f"{description['number_of_parameters']:,}",
         "step": description["step"],
-        "size": _readable_size(description["total_bytes"]),
+        "size": readable_size(description["total_bytes"]),
         "created by": description["created_by"],
         "layout": ", ".join(f"{axis} {size}" for axis, size in description["layout"].items()),
     }
@@ -134,29 +167,12 @@ def as_text(description: dict[str, Any]) -> str:
     lines += ["", "state"]
     lines += [f"  {key}: {json.dumps(value)}" for key, value in description["state"].items()]
     lines += ["", "files"]
-    lines += _table([[file["name"], _readable_size(file["size"])] for file in description["files"]])
+    lines += table([[file["name"], readable_size(file["size"])] for file in description["files"]])
     lines += ["", "tensors"]
-    lines += _table([_tensor_row(tensor) for tensor in description["tensors"]])
+    lines += table([_tensor_row(tensor) for tensor in description["tensors"]])
     return "\n".join(lines)
 
 
 def _tensor_row(tensor: dict[str, Any]) -> list[str]:
     shape = "x".join(str(length) for length in tensor["shape"]) or "scalar"
     return [tensor["group"], tensor["name"], tensor["dtype"], shape, tensor["sha256"][:16]]
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "  "
-        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
-def _readable_size(size: float) -> str:
-    for unit in UNITS[:-1]:
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} {UNITS[-1]}"

@@ -177,27 +177,36 @@ def _to_mindmlm(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
     state: dict[str, Any] = {"tokenizer_fingerprint": origin.tokenizer.fingerprint()}
     groups = {"model": under_own_names(model)}
     step = 0
-    is_resized = job.resize_vocab or job.resize_positions
+    is_resized = bool(job.resize_vocab or job.resize_positions)
+    config = run_config(origin, is_resized)
     if isinstance(origin.source, OwnCheckpoint) and not is_resized:
         step, state = origin.source.checkpoint.step, origin.source.checkpoint.state
         groups |= _optimizer(origin.source)
-    config = run_config(origin)
     with new_folder(job.output) as folder, shown_progress(groups, job.progress) as shown:
         write_run(folder, shown, config, origin.tokenizer, step, state)
 
 
-def run_config(origin: Origin) -> RunConfig:
+def run_config(origin: Origin, is_resized: bool) -> RunConfig:
     """Return the configuration of a run that goes on from an origin.
 
-    The run's own where it has one; else the defaults, with its model and its kind of text.
+    The run's own where it has one and nothing was resized; else changed as far as its model needs.
     """
     assert origin.settings is not None and origin.tokenizer is not None
     config = RunConfig.model_validate(origin.config) if origin.config else RunConfig()
-    lower = {"do_lower_case": origin.tokenizer.do_lower_case}
-    tokenizer = config.processor.tokenizer.model_copy(update=lower)
-    processor = config.processor.model_copy(update={"tokenizer": tokenizer})
-    model = config.model.model_copy(update={"settings": origin.settings})
-    return config.model_copy(update={"model": model, "processor": processor})
+    if origin.config and not is_resized:
+        return config
+    files, rows = origin.tokenizer, config.train_dataset
+    tokenizer = config.processor.tokenizer.model_copy(
+        update={"do_lower_case": files.do_lower_case, "train_vocab_size": len(files.tokens)}
+    )
+    longest = min(rows.max_seq_length, origin.settings.max_position_embeddings)
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(update={"settings": origin.settings}),
+            "processor": config.processor.model_copy(update={"tokenizer": tokenizer}),
+            "train_dataset": rows.model_copy(update={"max_seq_length": longest}),
+        }
+    )
 
 
 def _optimizer(source: OwnCheckpoint) -> dict[str, Exported]:

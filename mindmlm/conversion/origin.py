@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from mindmlm.config.schema import RunConfig
 from mindmlm.config.schema.model import BertModelConfig
 from mindmlm.conversion.architectures import BERT, POOLER
@@ -122,7 +124,13 @@ def own_origin(
         CheckpointError: the vocabulary is another one than it was trained with.
     """
     checkpoint = source.checkpoint
-    config = RunConfig.model_validate(checkpoint.config)
+    try:
+        config = RunConfig.model_validate(checkpoint.config)
+    except ValidationError as error:
+        raise CheckpointError(
+            f"{checkpoint.path}: its configuration is of another version of mindmlm "
+            f"({checkpoint.manifest.created_by} wrote it): {error.errors()[0]['msg']}"
+        ) from None
     section = config.processor.tokenizer
     beside = checkpoint.path.parent.parent
     lower = section.do_lower_case if do_lower_case is None else do_lower_case

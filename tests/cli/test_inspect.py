@@ -139,7 +139,7 @@ def test_a_path_called_latest_is_a_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["inspect", "latest"]) == 2
-    assert "no checkpoint at latest: there is no such folder" in capsys.readouterr().err
+    assert "no checkpoint at latest: there is no such file or folder" in capsys.readouterr().err
 
 
 def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
