@@ -56,6 +56,13 @@ _STRATEGIES = ("token", "whole_word", "span", "token_span", "ngram", "macbert", 
 BENCHMARKS = {
     **{f"masking_{name}_{n}": _masking(name, n) for name in _STRATEGIES for n in (128, 512)},
     **{f"chinese_build_{name}": _chinese_build(name) for name in ("jieba", "rjieba")},
+    "convert_bert_base": Benchmark(
+        title="BERT-base, pytorch_model.bin (440 MB) to a folder with model.safetensors",
+        unit="MB/s",
+        ours=("convert_ours.py",),
+        peer=("convert_transformers.py",),
+        peer_name="Hugging Face transformers, from_pretrained and save_pretrained",
+    ),
     "bert_base_train_8x128": _bert_step(8, 128),
     "bert_base_train_8x128_vs_bf16": _bert_step(8, 128, "--bf16"),
 }

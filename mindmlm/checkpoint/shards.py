@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,7 +122,8 @@ def stream_safetensors(
 ) -> FileRecord:
     """Write tensors one by one to a new safetensors file, synchronise it.
 
-    Memory: what ``read`` returns, and one copy of it if it is not C-contiguous and little-endian.
+    Memory: what ``read`` returns for a tensor and the next one, and a copy of the first if it is
+    not C-contiguous and little-endian.
 
     Args:
         path: the file, which must not exist.
@@ -141,18 +143,26 @@ def stream_safetensors(
     header = _header({name: specs[name] for name in names}, metadata)
     digest = hashlib.sha256(header)
     size = len(header)
-    with new_file(path) as file:
+    # Reading the next tensor and hashing this one go on while it is written.
+    with (
+        ThreadPoolExecutor(max_workers=1) as hasher,
+        ThreadPoolExecutor(max_workers=1) as reader,
+        new_file(path) as file,
+    ):
         file.write(header)
-        for name in names:
-            array = read(name)
+        upcoming = [reader.submit(read, name) for name in names[:1]]
+        for name, following in zip(names, [*names[1:], None], strict=True):
+            array = upcoming.pop().result()
+            if following is not None:
+                upcoming.append(reader.submit(read, following))
             if (array.dtype.name, array.shape) != (specs[name].dtype, specs[name].shape):
                 raise ValueError(f"tensor {name}: {array.dtype} {array.shape} is not {specs[name]}")
             view = little_endian_bytes(array)
             size += len(view)
+            hashed = hasher.submit(digest.update, view)
             for start in range(0, len(view), CHUNK_BYTES):
-                chunk = view[start : start + CHUNK_BYTES]
-                digest.update(chunk)
-                file.write(chunk)
+                file.write(view[start : start + CHUNK_BYTES])
+            hashed.result()
     return FileRecord(sha256=digest.hexdigest(), size=size)
 
 
