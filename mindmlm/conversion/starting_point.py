@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mindmlm.checkpoint import Checkpoint, Resolved, find_in_folder, resolve_checkpoint
 from mindmlm.checkpoint.naming import LATEST_NAME
 from mindmlm.config.checks import check_consistency
 from mindmlm.config.render import to_plain
@@ -120,40 +119,40 @@ class ForeignCheckpoint:
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where a run starts, and its configuration with what the checkpoint decides of it."""
+class ForeignStart:
+    """A checkpoint to start from, and the configuration with what it decides of it."""
 
-    checkpoint: Checkpoint | ForeignCheckpoint
+    checkpoint: ForeignCheckpoint
     config: RunConfig
 
 
-def open_start(config: RunConfig) -> Start:
-    """Open what `load_checkpoint` means: a run of ours, another library's checkpoint, or a name.
+def foreign_path(config: RunConfig) -> Path | None:
+    """Return where the checkpoint of another library is that `load_checkpoint` means.
 
-    Checkpoints of ours that were passed over, and what another library's checkpoint changes in the
-    configuration, are reported in the log.
+    None when it means one of ours. A name is looked up, see `resolve_name`.
+
+    Raises:
+        CheckpointError: there is nothing of that name.
+    """
+    if not config.load_checkpoint or config.load_checkpoint == LATEST_NAME:
+        return None
+    path = resolve_name(config.load_checkpoint)
+    return None if is_own(path) else path
+
+
+def open_foreign(path: Path, config: RunConfig) -> ForeignStart:
+    """Open a checkpoint of another library to start from.
+
+    What it changes in the configuration is reported in the log.
+
+    Args:
+        path: a folder or file of any format.
+        config: of the run; describes the model where the checkpoint does not.
 
     Raises:
         CheckpointError, DataError: missing, damaged, or it does not fit.
         ConfigError: the configuration does not fit the model of the checkpoint.
     """
-    text = config.load_checkpoint
-    if text == LATEST_NAME:
-        return Start(_reported(resolve_checkpoint(text, Path(config.output_dir))), config)
-    path = resolve_name(text)
-    if is_own(path):
-        return Start(_reported(find_in_folder(path)), config)
-    return _open_foreign(path, config)
-
-
-def _reported(resolved: Resolved) -> Checkpoint:
-    for path, reason in resolved.refused:
-        logger.warning("checkpoint %s was passed over: %s", path, reason)
-    logger.info("checkpoint: %s", resolved.path)
-    return resolved.checkpoint
-
-
-def _open_foreign(path: Path, config: RunConfig) -> Start:
     origin = _described(open_origin(path), config)
     found = match_origin(origin, Allowances())
     assert origin.settings is not None and origin.tokenizer is not None
@@ -165,7 +164,7 @@ def _open_foreign(path: Path, config: RunConfig) -> Start:
     for note in tokenizer.notes:
         logger.warning("%s: %s", path, note)
     changed = _fitted(config, settings, tokenizer, path)
-    return Start(ForeignCheckpoint(path, model, tokenizer), changed)
+    return ForeignStart(ForeignCheckpoint(path, model, tokenizer), changed)
 
 
 def _described(origin: Origin, config: RunConfig) -> Origin:

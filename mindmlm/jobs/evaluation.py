@@ -4,12 +4,11 @@ import logging
 from pathlib import Path
 
 from mindmlm import build
-from mindmlm.checkpoint import Checkpoint
 from mindmlm.config import LoadedConfig
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.prepare import prepare_evaluation
 from mindmlm.jobs.session import open_session
-from mindmlm.jobs.start import checkpoint_tokenizer, shared_checkpoint
+from mindmlm.jobs.start import AnyCheckpoint, checkpoint_tokenizer, load_checkpoint
 from mindmlm.training.metrics import MetricsWriter
 
 logger = logging.getLogger(__name__)
@@ -24,10 +23,9 @@ def evaluate(loaded: LoadedConfig) -> dict[str, float]:
     Raises:
         ConfigError, DataError, CheckpointError: see their messages.
     """
-    config = loaded.config
-    with open_session(loaded) as session:
-        folder, place = session.folder, session.place
-        checkpoint = shared_checkpoint(session)
+    with open_session(loaded) as opened:
+        session, checkpoint = load_checkpoint(opened)
+        config, folder, place = session.config, session.folder, session.place
         tokenizer = checkpoint_tokenizer(config, checkpoint)
         model = build.build_model(config, tokenizer, place)
         build.load_model(model, checkpoint)
@@ -48,7 +46,7 @@ def evaluate(loaded: LoadedConfig) -> dict[str, float]:
         return line
 
 
-def _warn_of_training_text(config: RunConfig, checkpoint: Checkpoint) -> None:
+def _warn_of_training_text(config: RunConfig, checkpoint: AnyCheckpoint) -> None:
     """Say so when the text to judge on is the one the weights were trained on."""
     trained_on = RunConfig.model_validate(checkpoint.config).train_dataset.data_loader.dataset_dir
     judged_on = config.eval_dataset.data_loader.dataset_dir

@@ -5,7 +5,7 @@ from typing import Any
 from mindmlm import build
 from mindmlm.config import LoadedConfig
 from mindmlm.jobs.session import start_device
-from mindmlm.jobs.start import checkpoint_tokenizer, find_checkpoint
+from mindmlm.jobs.start import checkpoint_of_one_process, checkpoint_tokenizer
 
 
 def predict(loaded: LoadedConfig) -> list[dict[str, Any]]:
@@ -18,7 +18,7 @@ def predict(loaded: LoadedConfig) -> list[dict[str, Any]]:
     """
     config = loaded.config
     start_device(loaded).log()
-    checkpoint = find_checkpoint(config)
+    config, checkpoint = checkpoint_of_one_process(config)
     tokenizer = checkpoint_tokenizer(config, checkpoint)
     model = build.build_model(config, tokenizer)
     build.load_model(model, checkpoint)

@@ -1,10 +1,14 @@
 """Where a job starts from: a checkpoint and its vocabulary, or nothing."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from mindmlm.checkpoint import Checkpoint, open_checkpoint, resolve_checkpoint
+from mindmlm.checkpoint.naming import LATEST_NAME
 from mindmlm.config.schema import RunConfig
+from mindmlm.conversion.names import resolve_name
+from mindmlm.conversion.starting_point import ForeignCheckpoint, foreign_path, open_foreign
 from mindmlm.data.prepare import CorpusSettings
 from mindmlm.data.vocabulary import train_vocab_file, write_vocab
 from mindmlm.errors import CheckpointError, ConfigError, MindmlmError
@@ -16,13 +20,20 @@ from mindmlm.tokenizers.vocab_extension import is_extension
 logger = logging.getLogger(__name__)
 
 
+AnyCheckpoint = Checkpoint | ForeignCheckpoint
+
+
 def find_checkpoint(config: RunConfig) -> Checkpoint:
-    """The checkpoint that `load_checkpoint` means, verified; what was passed over is logged.
+    """The checkpoint of ours that `load_checkpoint` means, verified.
+
+    What was passed over is logged.
 
     Raises:
         CheckpointError: there is none that is good.
     """
-    resolved = resolve_checkpoint(config.load_checkpoint, Path(config.output_dir))
+    text = config.load_checkpoint
+    located = text if text == LATEST_NAME else str(resolve_name(text))
+    resolved = resolve_checkpoint(located, Path(config.output_dir))
     for path, reason in resolved.refused:
         logger.warning("checkpoint %s was passed over: %s", path, reason)
     logger.info("checkpoint: %s", resolved.path)
@@ -46,17 +57,54 @@ def shared_checkpoint(session: Session) -> Checkpoint:
     return found or open_checkpoint(Path(path))
 
 
-def starting_point(session: Session) -> Checkpoint | None:
-    """The checkpoint that training starts from, if any.
+def checkpoint_of_one_process(config: RunConfig) -> tuple[RunConfig, AnyCheckpoint]:
+    """As `load_checkpoint`, for a job without other processes.
+
+    Raises:
+        CheckpointError, ConfigError: see `load_checkpoint`.
+    """
+    path = foreign_path(config)
+    if path is None:
+        return config, find_checkpoint(config)
+    start = open_foreign(path, config)
+    return start.config, start.checkpoint
+
+
+def load_checkpoint(session: Session) -> tuple[Session, AnyCheckpoint]:
+    """The checkpoint that `load_checkpoint` means, of ours or of another library.
+
+    Another library's is opened by every process. It brings its own model and vocabulary, so the
+    session that is returned has them in its configuration.
+
+    Raises:
+        CheckpointError: there is none that is good, or a process cannot read it.
+        ConfigError: the configuration does not fit the model of the checkpoint.
+    """
+    start, error = None, None
+    try:
+        path = foreign_path(session.config)
+        start = open_foreign(path, session.config) if path else None
+    except MindmlmError as caught:
+        error = caught
+    session.agreement.raise_together(error)
+    if start is None:
+        return session, shared_checkpoint(session)
+    return replace(session, config=start.config), start.checkpoint
+
+
+def starting_point(session: Session) -> tuple[Session, AnyCheckpoint | None]:
+    """The checkpoint that training starts from, if any, and the session with its model.
 
     Raises:
         ConfigError: the output folder holds the checkpoints of another run than the one that goes
             on here.
     """
+    checkpoint: AnyCheckpoint | None = None
+    if session.config.load_checkpoint:
+        session, checkpoint = load_checkpoint(session)
     config, folder = session.config, session.folder
-    checkpoint = shared_checkpoint(session) if config.load_checkpoint else None
     same_run = (
-        checkpoint is not None
+        isinstance(checkpoint, Checkpoint)
         and config.run_mode == "train"
         and checkpoint.path.parent.resolve() == folder.checkpoints.resolve()
     )
@@ -65,11 +113,11 @@ def starting_point(session: Session) -> Checkpoint | None:
             f"output_dir: {folder.root} holds the checkpoints of an earlier run; go on with it by "
             "--run_mode train --load_checkpoint latest, or choose another folder with --output_dir"
         )
-    return checkpoint
+    return session, checkpoint
 
 
 def training_tokenizer(
-    config: RunConfig, folder: RunFolder, start: Checkpoint | None, text: CorpusSettings
+    config: RunConfig, folder: RunFolder, start: AnyCheckpoint | None, text: CorpusSettings
 ) -> BertTokenizer:
     """The given vocabulary, the one of the starting checkpoint, or one trained on the text."""
     section = config.processor.tokenizer
@@ -93,13 +141,15 @@ def training_tokenizer(
     return tokenizer
 
 
-def vocabulary_beside(checkpoint: Checkpoint) -> Path:
+def vocabulary_beside(checkpoint: AnyCheckpoint) -> Path:
     """Where the run that wrote the checkpoint keeps its vocabulary."""
     return RunFolder(checkpoint.path.parent.parent).vocabulary
 
 
-def _extended_tokenizer(config: RunConfig, start: Checkpoint) -> BertTokenizer | None:
+def _extended_tokenizer(config: RunConfig, start: AnyCheckpoint) -> BertTokenizer | None:
     """The given vocabulary when it is the checkpoint's with more tokens at its end."""
+    if isinstance(start, ForeignCheckpoint):
+        return None  # it was extended when it was opened
     section, path = config.processor.tokenizer, vocabulary_beside(start)
     if config.run_mode != "finetune" or not section.vocab_file or not path.is_file():
         return None
@@ -116,11 +166,13 @@ def _extended_tokenizer(config: RunConfig, start: Checkpoint) -> BertTokenizer |
     return new
 
 
-def checkpoint_tokenizer(config: RunConfig, checkpoint: Checkpoint) -> BertTokenizer:
+def checkpoint_tokenizer(config: RunConfig, checkpoint: AnyCheckpoint) -> BertTokenizer:
     """The tokenizer that the checkpoint's weights belong to.
 
     `processor.tokenizer.vocab_file` where it is given, else `vocab.txt` in the checkpoint's run.
     """
+    if isinstance(checkpoint, ForeignCheckpoint):
+        return checkpoint.make_tokenizer()
     section = config.processor.tokenizer
     beside = vocabulary_beside(checkpoint)
     path = Path(section.vocab_file) if section.vocab_file else beside

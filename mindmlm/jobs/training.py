@@ -17,7 +17,7 @@ from mindmlm.data.prepare import CorpusSettings, PreparedCorpus, prepare_corpus
 from mindmlm.errors import CheckpointError
 from mindmlm.jobs.replicas import check_replicas
 from mindmlm.jobs.session import Session, open_session
-from mindmlm.jobs.start import starting_point, training_tokenizer, vocabulary_beside
+from mindmlm.jobs.start import AnyCheckpoint, starting_point, training_tokenizer, vocabulary_beside
 from mindmlm.runtime.files import write_text_atomic
 from mindmlm.tokenizers.bert import BertTokenizer, read_vocab
 from mindmlm.training.callbacks.checkpoint import CheckpointCallback
@@ -43,12 +43,11 @@ def train(loaded: LoadedConfig, stop: StopRequest) -> bool:
     Raises:
         ConfigError, DataError, CheckpointError: see their messages.
     """
-    config = loaded.config
-    with open_session(loaded) as session:
+    with open_session(loaded) as opened:
+        session, start = starting_point(opened)
         cache = session.folder.dataset_cache
-        start = starting_point(session)
         with session.main_first():
-            text = build.corpus_settings(config, cache)
+            text = build.corpus_settings(session.config, cache)
             tokenizer = _tokenizer(session, start, text)
             corpus = prepare_corpus(text, tokenizer, cache, progress=session.place.is_main)
         logger.info("%s", corpus.summary())
@@ -56,7 +55,9 @@ def train(loaded: LoadedConfig, stop: StopRequest) -> bool:
         return job.run(stop)
 
 
-def _tokenizer(session: Session, start: Checkpoint | None, text: CorpusSettings) -> BertTokenizer:
+def _tokenizer(
+    session: Session, start: AnyCheckpoint | None, text: CorpusSettings
+) -> BertTokenizer:
     """What rank 0 chooses and writes to the output folder, where the others read it."""
     config, folder = session.config, session.folder
     if session.place.is_main:
@@ -88,7 +89,7 @@ class _TrainingJob:
         session: Session,
         tokenizer: BertTokenizer,
         corpus: PreparedCorpus,
-        start: Checkpoint | None,
+        start: AnyCheckpoint | None,
     ) -> "_TrainingJob":
         """Build model and optimizer and bring them to the starting point.
 
@@ -103,7 +104,7 @@ class _TrainingJob:
         updater = build.build_updater(config, model)
         state = TrainState(loss_scale=build.build_loss_scale(config))
         job = cls(session, tokenizer, corpus, model, updater, state)
-        if start is not None and config.run_mode == "train":
+        if isinstance(start, Checkpoint) and config.run_mode == "train":
             job._resume(start)
         check_replicas(model, {**job.state.to_dict(), **job._identity()}, session.agreement)
         return job
@@ -219,7 +220,7 @@ class _TrainingJob:
 
 
 def _load_weights(
-    model: build.ModelOnRank, config: RunConfig, tokenizer: BertTokenizer, start: Checkpoint
+    model: build.ModelOnRank, config: RunConfig, tokenizer: BertTokenizer, start: AnyCheckpoint
 ) -> None:
     """Take over the weights; a vocabulary that has grown gets rows for its new tokens."""
     resize = None

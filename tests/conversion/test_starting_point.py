@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mindmlm.checkpoint import Checkpoint
 from mindmlm.config.schema import RunConfig
 from mindmlm.conversion.convert import Conversion, convert
-from mindmlm.conversion.starting_point import ForeignCheckpoint, open_start
+from mindmlm.conversion.starting_point import ForeignStart, foreign_path, open_foreign
 from mindmlm.errors import CheckpointError, ConfigError
 from mindmlm.testing.tiny_bert import SHAPE, TOKENS
 
 FIXTURE = Path(__file__).parent / "tf1_bert"
+
+
+def open_start(given: RunConfig) -> ForeignStart:
+    path = foreign_path(given)
+    assert path is not None
+    return open_foreign(path, given)
 
 
 def config(path, **changes) -> RunConfig:
@@ -38,7 +43,6 @@ def test_a_folder_brings_its_model_and_its_vocabulary(huggingface_folder, caplog
     assert settings.vocab_size == len(TOKENS)
     # How it is trained stays the run's.
     assert settings.hidden_dropout_prob == 0.3
-    assert isinstance(start.checkpoint, ForeignCheckpoint)
     assert start.checkpoint.make_tokenizer().vocab == TOKENS
     assert "model_config.hidden_size: 24, from the checkpoint, not 768" in caplog.text
     assert "42 loaded" in caplog.text
@@ -116,10 +120,9 @@ def test_the_run_must_fit_the_model(huggingface_folder) -> None:
 def test_checkpoints_of_ours_stay_what_they_are(huggingface_folder, tmp_path) -> None:
     convert(Conversion(huggingface_folder, tmp_path / "run", "mindmlm"))
     for path in (tmp_path / "run", tmp_path / "run" / "checkpoint" / "step_00000000"):
-        given = config(path)
-        start = open_start(given)
-        assert isinstance(start.checkpoint, Checkpoint)
-        assert start.config is given
+        assert foreign_path(config(path)) is None
+    assert foreign_path(config("latest")) is None
+    assert foreign_path(config("")) is None
 
 
 def test_a_fault_in_the_weights_stops_before_anything_is_built(
