@@ -11,6 +11,7 @@ from mindspore.nn.utils import no_init_parameters
 
 from mindmlm.checkpoint import Checkpoint
 from mindmlm.config.schema import RunConfig
+from mindmlm.conversion.starting_point import ForeignCheckpoint
 from mindmlm.errors import CheckpointError, ConfigError
 from mindmlm.models.bert.heads import BertForMaskedLM
 from mindmlm.models.bert.parallel_plan import TENSOR_PLAN, VOCABULARY_PLAN
@@ -148,7 +149,7 @@ def _initialise(model: ModelOnRank, config: RunConfig) -> None:
 
 def load_model(
     model: ModelOnRank,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | ForeignCheckpoint,
     resize: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None,
 ) -> None:
     """Fill the model with its blocks of a checkpoint's weights; see `load_tensors`."""
@@ -158,7 +159,7 @@ def load_model(
 def load_tensors(
     parameters: Iterable[Parameter],
     blocks: Mapping[str, Block],
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | ForeignCheckpoint,
     group: str,
     elsewhere: Collection[str] = (),
     resize: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None,
@@ -194,7 +195,7 @@ def load_tensors(
 
 def _check_tensors(
     blocks: Mapping[str, Block],
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | ForeignCheckpoint,
     group: str,
     elsewhere: Collection[str],
     resized: Collection[str],

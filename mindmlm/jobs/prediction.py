@@ -16,9 +16,8 @@ def predict(loaded: LoadedConfig) -> list[dict[str, Any]]:
     Raises:
         ConfigError, DataError, CheckpointError: see their messages.
     """
-    config = loaded.config
     start_device(loaded).log()
-    config, checkpoint = checkpoint_of_one_process(config)
+    config, checkpoint = checkpoint_of_one_process(loaded.config)
     tokenizer = checkpoint_tokenizer(config, checkpoint)
     model = build.build_model(config, tokenizer)
     build.load_model(model, checkpoint)
