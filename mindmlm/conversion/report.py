@@ -21,6 +21,7 @@ WRONG_SHAPE = "wrong shape"
 FAULTS = (MISSING, UNEXPECTED, WRONG_SHAPE)
 _SHOWN_ALWAYS = (LEFT_OUT, FRESH, RESIZED, NARROWED, NOT_FINITE, *FAULTS)
 _MOST_LINES = 12
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class Report:
         if everything:
             yield from (f"  {line.text()}" for line in self.lines)
             return
-        for kind in _SHOWN_ALWAYS:
+        for note in dict.fromkeys(line.note for line in self.of(LEFT_OUT)):
+            yield f"  {LEFT_OUT}: {_few(self.of(LEFT_OUT), note)} ({note})"
+        for kind in _SHOWN_ALWAYS[1:]:
             yield from (f"  {text}" for text in shortened([x.text() for x in self.of(kind)]))
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,6 +88,13 @@ class Report:
             "counts": self.counts(),
             "tensors": [line.__dict__ for line in self.lines],
         }
+
+
+def _few(lines: list[Line], note: str) -> str:
+    """Return the first names of the lines with a remark, and how many more there are."""
+    names = [line.theirs for line in lines if line.note == note]
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + more
 
 
 def shortened(lines: list[str]) -> list[str]:
