@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _LEVELS = 1 << 16
+_VALUES_PER_BLOCK = 16  # four words of 64 bits
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,25 @@ class DropoutSite:
         name: which site of that layer.
         shape: shape of the mask of one sample.
         probability: share of values that are dropped.
+        here: the part of the first axis that this device needs; None = all of it.
     """
 
     layer: int
     name: int
     shape: tuple[int, ...]
     probability: float
+    here: range | None = None
+
+    @property
+    def local_shape(self) -> tuple[int, ...]:
+        """Shape of the part that is made."""
+        return self.shape if self.here is None else (len(self.here), *self.shape[1:])
 
 
 def keep_masks(
     sites: Sequence[DropoutSite], seed: int, step: int, sample_indices: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """Keep masks of a micro-batch, one array [batch, *site.shape] of bool for each site.
+    """Keep masks of a micro-batch, one array [batch, *site.local_shape] of bool for each site.
 
     Args:
         sites: where masks are needed.
@@ -44,7 +52,7 @@ def keep_masks(
 
     A value is kept with probability `1 - round(65536 p) / 65536`.
     """
-    masks = tuple(np.empty((len(sample_indices), *site.shape), np.bool_) for site in sites)
+    masks = tuple(np.empty((len(sample_indices), *site.local_shape), np.bool_) for site in sites)
     for row, sample in enumerate(sample_indices):
         for site, mask in zip(sites, masks, strict=True):
             mask[row] = _sample_mask(site, seed, step, int(sample))
@@ -52,9 +60,13 @@ def keep_masks(
 
 
 def _sample_mask(site: DropoutSite, seed: int, step: int, sample: int) -> np.ndarray:
-    size = int(np.prod(site.shape))
+    size = int(np.prod(site.local_shape))
+    skipped = 0 if site.here is None else site.here.start * int(np.prod(site.shape[1:]))
+    # Philox numbers its blocks, so a part of the mask starts at its own block.
+    block, offset = divmod(skipped, _VALUES_PER_BLOCK)
     key = np.array([seed & (2**64 - 1), (step << 32) | sample], np.uint64)
-    counter = np.array([0, 0, site.layer, site.name], np.uint64)
-    bits = np.random.Philox(key=key, counter=counter).random_raw((size + 3) // 4)
+    counter = np.array([block, 0, site.layer, site.name], np.uint64)
+    bits = np.random.Philox(key=key, counter=counter).random_raw((offset + size + 3) // 4)
     threshold = round(site.probability * _LEVELS)
-    return (bits.view(np.uint16)[:size] >= threshold).reshape(site.shape)
+    values = bits.view(np.uint16)[offset : offset + size]
+    return (values >= threshold).reshape(site.local_shape)

@@ -159,6 +159,44 @@ class Softmax(nn.Cell):
         return ((dout - ops.reshape(inner, (*x.shape[:-1], 1))) * out,)
 
 
+class Lookup(nn.Cell):
+    """Rows of a table: table [rows, columns], ids int32 [n] -> [n, columns]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gather = ops.Gather()
+
+    def construct(self, table: ms.Tensor, ids: ms.Tensor) -> ms.Tensor:
+        """Return table[ids]."""
+        return self.gather(table, ids, 0)
+
+
+class MostLikely(nn.Cell):
+    """Number of the largest logit of each row."""
+
+    def construct(self, logits: ms.Tensor) -> ms.Tensor:
+        """[rows, classes] -> int32 [rows]; the first one where several are equal."""
+        return ops.cast(ops.argmax(logits, -1), ms.int32)
+
+
+class InnerProduct(nn.Cell):
+    """sum(y * sensitivity) for its gradient: that of y is `sensitivity`.
+
+    The value itself is not computed (0 is returned): it only starts a backward pass in the middle
+    of a model.
+    """
+
+    def construct(self, y: ms.Tensor, sensitivity: ms.Tensor) -> ms.Tensor:
+        """Return a scalar."""
+        return ops.reshape(y, (-1,))[0] * 0.0
+
+    def bprop(
+        self, y: ms.Tensor, sensitivity: ms.Tensor, out: ms.Tensor, dout: ms.Tensor
+    ) -> tuple:
+        """The gradient of y."""
+        return sensitivity, ops.zeros_like(sensitivity)
+
+
 class WeightedCrossEntropy(nn.Cell):
     """Sum over rows of weight * -log softmax(logits)[label]."""
 

@@ -9,6 +9,7 @@ from mindspore import Parameter, ParameterTuple, nn, ops
 
 FIRST_MOMENT = "first_moment."
 SECOND_MOMENT = "second_moment."
+PART = "part."
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def is_decayed(name: str) -> bool:
 
 class AdamW(nn.Cell):
     """One AdamW update of `parameters`, in place.
+
+    A parameter named ``part.NAME`` is a part of NAME (ZeRO-1); its state is called after NAME.
 
     The update is torch.optim.AdamW's: with t updates done before this one,
     `p -= lr * wd * p; p -= lr * m_hat / (sqrt(v_hat) + eps)`. Bias correction is folded into the
@@ -108,6 +111,8 @@ class AdamW(nn.Cell):
 
 def _moments(parameters: Sequence[Parameter], prefix: str) -> list[Parameter]:
     return [
-        Parameter(ms.Tensor(np.zeros(value.shape, np.float32)), name=prefix + value.name)
+        Parameter(
+            ms.Tensor(np.zeros(value.shape, np.float32)), name=prefix + value.name.removeprefix(PART)
+        )
         for value in parameters
     ]

@@ -1,42 +1,30 @@
-"""One optimizer step, driven by the host: accumulate, unscale, clip, update or skip."""
+"""One optimizer step, driven by the host: gradients, their sum, unscale, clip, update or skip."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter, nn
+from mindspore import nn
 
 from mindmlm.optim.adamw import AdamW
 from mindmlm.optim.schedules import Schedule
-from mindmlm.training.gradients import Accumulate, ForwardBackward, GradientNorm
+from mindmlm.parallel.agreement import Agreement
+from mindmlm.parallel.micro_batch import MicroBatch
+from mindmlm.parallel.pipeline import StageGradients
+from mindmlm.parallel.zero import OwnedParts
+from mindmlm.training.gradients import GradientSquares
 from mindmlm.training.state import TrainState
 
 Phase = Callable[[str], AbstractContextManager[None]]
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """Inputs of one forward and backward pass, in the order of the loss.
-
-    Args:
-        inputs: arrays of the task.
-        keeps: dropout masks.
-        weight: number of positions that count in the loss.
-        tokens: number of tokens that are not padding.
-    """
-
-    inputs: tuple[np.ndarray, ...]
-    keeps: tuple[np.ndarray, ...]
-    weight: float
-    tokens: int
+Gradients = tuple[ms.Tensor, ...]
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step did.
+    """What one step did; the same on all ranks.
 
     Args:
         loss: sum over chosen positions / their number, over the whole global batch.
@@ -44,6 +32,8 @@ class StepResult:
         learning_rate: of this step.
         loss_scale: that this step was run with.
         overflow: whether the gradient was not finite, so that the weights were left alone.
+        tokens: of the global batch that are not padding.
+        stop: whether any rank was asked to stop before the update.
     """
 
     loss: float
@@ -51,83 +41,116 @@ class StepResult:
     learning_rate: float
     loss_scale: float
     overflow: bool
+    tokens: int
+    stop: bool
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """What a step is told by the configuration.
+
+    Args:
+        schedule: learning rate by step.
+        max_grad_norm: clip the gradient to this Euclidean norm; None = do not clip.
+        gradient_factor: gradients are this many times those of the mean loss of the global batch.
+    """
+
+    schedule: Schedule
+    max_grad_norm: float | None
+    gradient_factor: float = 1.0
 
 
 class TrainStep:
-    """Runs steps of a model.
+    """Runs steps of a model on this rank, together with all other ranks.
 
     Args:
-        loss: Cell that maps (scale, inputs, keeps) to the scaled loss sum.
-        parameters: trained parameters, in the optimizer's order.
-        optimizer: updates them.
-        schedule: learning rate by step.
-        max_grad_norm: clip the gradient to this Euclidean norm; None = do not clip.
+        gradients: of this rank's layers and samples.
+        tied: Cell that sums gradients of parameters that two stages have.
+        owned: what this rank updates.
+        optimizer: updates it.
+        counted: for each of the owned parts, whether it counts in the gradient norm.
+        agreement: with the other ranks.
+        settings: see `StepSettings`.
         phase: context manager that times a named phase.
     """
 
     def __init__(
         self,
-        loss: nn.Cell,
-        parameters: Sequence[Parameter],
+        gradients: StageGradients,
+        tied: nn.Cell,
+        owned: OwnedParts,
         optimizer: AdamW,
-        schedule: Schedule,
-        max_grad_norm: float | None,
+        counted: Sequence[bool],
+        agreement: Agreement,
+        settings: StepSettings,
         phase: Phase,
     ) -> None:
-        self.forward_backward = ForwardBackward(loss, parameters)
-        self.accumulate = Accumulate()
-        self.gradient_norm = GradientNorm()
+        self.gradients = gradients
+        self.tied = tied
+        self.owned = owned
         self.optimizer = optimizer
-        self.schedule = schedule
-        self.max_grad_norm = max_grad_norm
+        self.squares = GradientSquares(counted)
+        self.agreement = agreement
+        self.settings = settings
         self.phase = phase
 
-    def run(self, micro_batches: Sequence[MicroBatch], state: TrainState) -> StepResult:
+    def run(
+        self,
+        micro_batches: Sequence[MicroBatch],
+        state: TrainState,
+        stop_requested: Callable[[], bool] = lambda: False,
+    ) -> StepResult:
         """Do the step that follows `state`; the weights change in place, `state` does not.
 
-        A gradient that is not finite changes no weight. Losses are added on the host in float64.
+        A gradient that is not finite on any rank changes no weight on any. Losses are added on the
+        host in float64.
         """
-        self.forward_backward.set_train(True)
-        scale = state.loss_scale.value
+        place, scale = self.agreement.place, state.loss_scale.value
+        weight, tokens = self.agreement.sums(
+            [
+                math.fsum(micro.weight for micro in micro_batches),
+                sum(micro.tokens for micro in micro_batches),
+            ],
+            place.reads_data,
+        )
+        factor = scale * self.settings.gradient_factor / max(1.0, weight)
         with self.phase("forward_backward"):
-            loss, gradients = self._gradients(micro_batches, scale)
+            loss, gradients = self.gradients(micro_batches, factor)
+        with self.phase("reduce"):
+            gradients = self.owned.reduce(*self.tied(*gradients))
         with self.phase("gradient_norm"):
-            norm = float(self.gradient_norm(*gradients).asnumpy()) / scale
-        learning_rate = self.schedule.at(state.step)
-        overflow = not math.isfinite(norm)
+            counted, every = self.squares(*gradients).asnumpy().astype(np.float64)
+            rows = self.agreement.rows(
+                [loss if place.has_loss else 0.0, counted, every, stop_requested()]
+            )
+        loss, norm = math.fsum(rows[:, 0]) / scale, math.sqrt(math.fsum(rows[:, 1])) / scale
+        overflow = not np.isfinite(rows[:, 2]).all() or not math.isfinite(norm)
+        learning_rate = self.settings.schedule.at(state.step)
         if not overflow:
             with self.phase("update"):
                 self._update(gradients, norm, scale, learning_rate, state.updates)
-        return StepResult(loss, norm, learning_rate, scale, overflow)
-
-    def _gradients(
-        self, micro_batches: Sequence[MicroBatch], scale: float
-    ) -> tuple[float, tuple[ms.Tensor, ...]]:
-        total_weight = max(1.0, math.fsum(micro.weight for micro in micro_batches))
-        factor = ms.Tensor(scale / total_weight, ms.float32)
-        loss, gradients = 0.0, ()
-        for micro in micro_batches:
-            part, new = self.forward_backward(factor, *_tensors(micro))
-            gradients = self.accumulate(*gradients, *new) if gradients else new
-            loss += float(part.asnumpy())
-        return loss / scale, gradients
+        return StepResult(
+            loss=loss / self.settings.gradient_factor,
+            gradient_norm=norm,
+            learning_rate=learning_rate,
+            loss_scale=scale,
+            overflow=overflow,
+            tokens=round(tokens),
+            stop=bool(rows[:, 3].any()),
+        )
 
     def _update(
         self,
-        gradients: tuple[ms.Tensor, ...],
+        gradients: Gradients,
         norm: float,
         scale: float,
         learning_rate: float,
         updates: int,
     ) -> None:
         clip = 1.0
-        if self.max_grad_norm is not None and norm > self.max_grad_norm:
-            clip = self.max_grad_norm / norm
+        if self.settings.max_grad_norm is not None and norm > self.settings.max_grad_norm:
+            clip = self.settings.max_grad_norm / norm
         factor = ms.Tensor(clip / scale, ms.float32)
-        self.optimizer(
-            *self.optimizer.scalars(learning_rate, updates), factor, *gradients
-        ).asnumpy()
-
-
-def _tensors(micro: MicroBatch) -> Iterator[ms.Tensor]:
-    return (ms.Tensor.from_numpy(array) for array in (*micro.inputs, *micro.keeps))
+        scalars = self.optimizer.scalars(learning_rate, updates)
+        self.optimizer(*scalars, factor, *gradients).asnumpy()
+        self.owned.publish()

@@ -1,12 +1,13 @@
 """What is put on top of the BERT encoder for a task."""
 
 import mindspore as ms
-from mindspore import nn, ops
+from mindspore import Parameter, nn, ops
 
 from mindmlm.config.schema.model import BertModelConfig
-from mindmlm.models.bert.model import BertModel
+from mindmlm.models.bert.model import BertModel, BertPart
 from mindmlm.models.functional import AddBias
 from mindmlm.models.layers import Activation, Dense, LayerNorm, Matmul, parameter
+from mindmlm.models.spans import Span
 
 
 class MaskedLMHead(nn.Cell):
@@ -35,16 +36,39 @@ class BertForMaskedLM(nn.Cell):
 
     The pooler, where the configuration asks for one, is carried along but not trained: it has no
     part in this loss.
+
+    Args:
+        config: the model section of the configuration.
+        vocab_size: rows of the word embedding.
+        span: the layers to build, see `BertModel`; the head is there with the last one.
     """
 
-    def __init__(self, config: BertModelConfig, vocab_size: int) -> None:
+    def __init__(self, config: BertModelConfig, vocab_size: int, span: Span | None = None) -> None:
         super().__init__()
-        self.bert = BertModel(config, vocab_size)
-        self.head = MaskedLMHead(config, vocab_size)
+        self.bert = BertModel(config, vocab_size, span)
+        self.span = self.bert.span
+        if self.span.last:
+            self.head = MaskedLMHead(config, vocab_size)
         self.gather = ops.Gather()
-        if config.add_pooling_layer:
+        if config.add_pooling_layer and self.span.last:
             for value in self.bert.pooler.get_parameters():
                 value.requires_grad = False
+
+    def parameters_of(self, span: Span) -> list[Parameter]:
+        """Trained parameters that a part of the model uses; a tied one belongs to two parts."""
+        values = BertPart(self.bert, span).trainable_params()
+        if span.last:
+            values += self.head.trainable_params()
+            values.append(self.bert.embeddings.word)
+        return list({value.name: value for value in values}.values())
+
+    def predict(self, x: ms.Tensor, positions: ms.Tensor) -> ms.Tensor:
+        """Logits at `positions` int32 [batch, predictions] of x [batch * sequence, hidden]."""
+        batch = positions.shape[0]
+        sequence = x.shape[0] // batch
+        row_start = ops.reshape(ops.arange(0, batch * sequence, sequence), (batch, 1))
+        rows = ops.reshape(positions + ops.cast(row_start, ms.int32), (-1,))
+        return self.head(self.gather(x, rows, 0), self.bert.embeddings.word)
 
     def construct(
         self,
@@ -56,7 +80,7 @@ class BertForMaskedLM(nn.Cell):
         document_ids: ms.Tensor | None = None,
         position_ids: ms.Tensor | None = None,
     ) -> ms.Tensor:
-        """Logits at the chosen positions.
+        """Logits at the chosen positions, for a model that was built whole.
 
         Args:
             input_ids, input_mask, segment_ids: int32 [batch, sequence].
@@ -67,8 +91,5 @@ class BertForMaskedLM(nn.Cell):
         Returns:
             float32 [batch * predictions, vocab].
         """
-        batch, sequence = input_ids.shape
-        x = self.bert(input_ids, input_mask, segment_ids, keeps, document_ids, position_ids)
-        row_start = ops.reshape(ops.arange(0, batch * sequence, sequence), (batch, 1))
-        rows = ops.reshape(positions + ops.cast(row_start, ms.int32), (-1,))
-        return self.head(self.gather(x, rows, 0), self.bert.embeddings.word)
+        x = self.bert(None, input_ids, input_mask, segment_ids, keeps, document_ids, position_ids)
+        return self.predict(x, positions)

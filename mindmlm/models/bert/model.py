@@ -4,6 +4,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.models.functional import Lookup
 from mindmlm.models.layers import (
     Activation,
     Dense,
@@ -14,8 +15,21 @@ from mindmlm.models.layers import (
     padding_bias,
     parameter,
 )
+from mindmlm.models.spans import Span
 
 DROPOUT_SITES_PER_LAYER = 3
+
+
+class WordTable(nn.Cell):
+    """The word embedding alone, for the decoder of a stage that has no embeddings."""
+
+    def __init__(self, vocab_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.word = parameter((vocab_size, hidden_size), "word")
+
+    def construct(self) -> ms.Tensor:
+        """The table [vocab, hidden]."""
+        return self.word
 
 
 class BertEmbeddings(nn.Cell):
@@ -29,7 +43,8 @@ class BertEmbeddings(nn.Cell):
         self.token_type = parameter((config.type_vocab_size, hidden), "token_type")
         self.norm = LayerNorm(hidden, config.layer_norm_eps)
         self.dropout = Dropout(config.hidden_dropout_prob)
-        self.gather = ops.Gather()
+        self.lookup_word = Lookup()
+        self.lookup = Lookup()
 
     def construct(
         self,
@@ -40,12 +55,12 @@ class BertEmbeddings(nn.Cell):
     ) -> ms.Tensor:
         """Ids int32 [batch, sequence] -> [batch * sequence, hidden]; default positions 0, 1, ..."""
         batch, sequence = input_ids.shape
-        words = self.gather(self.word, ops.reshape(input_ids, (-1,)), 0)
-        types = self.gather(self.token_type, ops.reshape(segment_ids, (-1,)), 0)
+        words = self.lookup_word(self.word, ops.reshape(input_ids, (-1,)))
+        types = self.lookup(self.token_type, ops.reshape(segment_ids, (-1,)))
         if position_ids is None:
             positions = ops.tile(self.position[:sequence], (batch, 1))
         else:
-            positions = self.gather(self.position, ops.reshape(position_ids, (-1,)), 0)
+            positions = self.lookup(self.position, ops.reshape(position_ids, (-1,)))
         return self.dropout(self.norm(words + types + positions), keep)
 
 
@@ -88,32 +103,19 @@ class BertLayer(nn.Cell):
         return x + self.dropout(self.feed_forward(self.output_norm(x)), keep_output)
 
 
-class BertModel(nn.Cell):
-    """The encoder: token ids in, one vector a position out.
+class _Encoder(nn.Cell):
+    """Layers of BERT with what stands before and behind them; see `BertModel`."""
 
-    Args:
-        config: the model section of the configuration.
-        vocab_size: rows of the word embedding.
-    """
-
-    def __init__(self, config: BertModelConfig, vocab_size: int) -> None:
-        super().__init__()
-        self.embeddings = BertEmbeddings(config, vocab_size)
-        self.layers = nn.CellList([BertLayer(config) for _ in range(config.num_hidden_layers)])
-        self.no_keeps = (None,) * (1 + DROPOUT_SITES_PER_LAYER * config.num_hidden_layers)
-        self.pre_norm = not config.post_layernorm_residual
-        if self.pre_norm:
-            self.final_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
-        if config.add_pooling_layer:
-            self.pooler = Dense(config.hidden_size, config.hidden_size, config.compute_dtype)
-
-    def pool(self, x: ms.Tensor, batch: int) -> ms.Tensor:
-        """[batch * sequence, hidden] -> tanh(dense(first position)) [batch, hidden]."""
-        first = ops.reshape(x, (batch, -1, x.shape[1]))[:, 0]
-        return ops.tanh(self.pooler(first))
+    span: Span
+    pre_norm: bool
+    no_keeps: tuple
+    embeddings: nn.Cell
+    layers: nn.CellList
+    final_norm: nn.Cell
 
     def construct(
         self,
+        x: ms.Tensor | None,
         input_ids: ms.Tensor,
         input_mask: ms.Tensor,
         segment_ids: ms.Tensor,
@@ -123,8 +125,8 @@ class BertModel(nn.Cell):
     ) -> ms.Tensor:
         """All inputs int32 [batch, sequence] -> [batch * sequence, hidden].
 
-        `keeps` holds the dropout masks in the order of `dropout_sites`: the embedding's, then three
-        a layer (attention probabilities, attention output, feed-forward output). Outside
+        `x` is the output of the layer before the span; a span that begins with the embeddings does
+        not look at it. `keeps` holds the dropout masks in the order of `dropout_sites`. Outside
         training it may be empty.
 
         Rows of several documents give `document_ids` (from 1; 0 = padding), so that none attends
@@ -133,11 +135,75 @@ class BertModel(nn.Cell):
         if not self.training:
             keeps = self.no_keeps
         bias = padding_bias(input_mask) if document_ids is None else document_bias(document_ids)
-        x = self.embeddings(input_ids, segment_ids, keeps[0], position_ids)
-        first = 1
+        site = 0
+        if self.span.first:
+            x = self.embeddings(input_ids, segment_ids, keeps[0], position_ids)
+            site = 1
         for layer in self.layers:
-            x = layer(x, bias, keeps[first], keeps[first + 1], keeps[first + 2])
-            first = first + DROPOUT_SITES_PER_LAYER
-        if self.pre_norm:
+            x = layer(x, bias, keeps[site], keeps[site + 1], keeps[site + 2])
+            site = site + DROPOUT_SITES_PER_LAYER
+        if self.pre_norm and self.span.last:
             x = self.final_norm(x)
         return x
+
+
+class BertModel(_Encoder):
+    """The encoder: token ids in, one vector a position out.
+
+    Args:
+        config: the model section of the configuration.
+        vocab_size: rows of the word embedding.
+        span: the layers to build, the whole model by default. The word embedding, which the
+            decoder uses too, is there with the first and with the last layer.
+    """
+
+    def __init__(self, config: BertModelConfig, vocab_size: int, span: Span | None = None) -> None:
+        super().__init__()
+        self.span = span or Span.whole(config.num_hidden_layers)
+        self.pre_norm = not config.post_layernorm_residual
+        self.no_keeps = no_keeps(self.span)
+        if self.span.first:
+            self.embeddings: nn.Cell = BertEmbeddings(config, vocab_size)
+        elif self.span.last:
+            self.embeddings = WordTable(vocab_size, config.hidden_size)
+        self.layers = nn.CellList(_numbered_layers(config, self.span), auto_prefix=False)
+        if self.pre_norm and self.span.last:
+            self.final_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
+        if config.add_pooling_layer and self.span.last:
+            self.pooler = Dense(config.hidden_size, config.hidden_size, config.compute_dtype)
+
+    def pool(self, x: ms.Tensor, batch: int) -> ms.Tensor:
+        """[batch * sequence, hidden] -> tanh(dense(first position)) [batch, hidden]."""
+        first = ops.reshape(x, (batch, -1, x.shape[1]))[:, 0]
+        return ops.tanh(self.pooler(first))
+
+
+class BertPart(_Encoder):
+    """Some of the layers of a `BertModel`, which owns them."""
+
+    def __init__(self, model: BertModel, span: Span) -> None:
+        super().__init__(auto_prefix=False)
+        self.span = span
+        self.pre_norm = model.pre_norm
+        self.no_keeps = no_keeps(span)
+        if span.first:
+            self.embeddings = model.embeddings
+        begin = model.span.start
+        layers = [model.layers[number - begin] for number in range(span.start, span.stop)]
+        self.layers = nn.CellList(layers, auto_prefix=False)
+        if self.pre_norm and span.last:
+            self.final_norm = model.final_norm
+
+
+def no_keeps(span: Span) -> tuple:
+    """What stands for the dropout masks where none are used."""
+    return (None,) * (int(span.first) + DROPOUT_SITES_PER_LAYER * (span.stop - span.start))
+
+
+def _numbered_layers(config: BertModelConfig, span: Span) -> list[nn.Cell]:
+    layers: list[nn.Cell] = []
+    for number in range(span.start, span.stop):
+        layer = BertLayer(config)
+        layer.update_parameters_name(f"{number}.")
+        layers.append(layer)
+    return layers

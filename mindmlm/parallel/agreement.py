@@ -1,0 +1,52 @@
+"""Numbers that all ranks must see alike: sums over those that count, and wishes of any."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mindmlm.errors import MindmlmError
+from mindmlm.parallel.collectives import HostGather
+from mindmlm.parallel.place import Place
+
+
+class Agreement:
+    """Exchange of host values between all ranks; each call is a meeting point.
+
+    Args:
+        place: this process; groups must have been made (`create_groups`).
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._gather = HostGather(place.world)
+
+    def rows(self, values: Sequence[float]) -> np.ndarray:
+        """float64 values of every rank, [world_size, n], exact."""
+        return self._gather(np.array(values, np.float64))
+
+    def sums(self, values: Sequence[float], counts: bool) -> list[float]:
+        """Sums over the ranks for which `counts` is true, correctly rounded."""
+        rows = self.rows([*values, float(counts)])
+        return [math.fsum(column) for column in rows[rows[:, -1] == 1.0, :-1].T]
+
+    def from_main(self, text: str) -> str:
+        """The text of rank 0; those of the others are not looked at."""
+        return self._gather.texts(text if self.place.is_main else "")[0]
+
+    def texts(self, text: str) -> list[str]:
+        """A text of every rank."""
+        return self._gather.texts(text)
+
+    def raise_together(self, error: MindmlmError | None) -> None:
+        """Go on if no rank has an error; else every rank raises.
+
+        Raises:
+            MindmlmError: this rank's own error, or one that tells of another rank's.
+        """
+        texts = self.texts("" if error is None else f"{error}")
+        if error is not None:
+            raise error
+        failed = [rank for rank, text in enumerate(texts) if text]
+        if failed:
+            raise MindmlmError(f"stopped with rank {failed[0]}, which says: {texts[failed[0]]}")
