@@ -1,18 +1,21 @@
 """Checkpoints: written atomically, verified before use, independent of the training framework."""
 
 from mindmlm.checkpoint.locate import Resolved, find_in_folder, resolve_checkpoint
-from mindmlm.checkpoint.reader import Checkpoint, read_checkpoint
+from mindmlm.checkpoint.reader import Checkpoint, open_checkpoint, read_checkpoint
 from mindmlm.checkpoint.shards import Placement, Shard, write_shard
-from mindmlm.checkpoint.writer import begin_checkpoint, commit_checkpoint, save_checkpoint
+from mindmlm.checkpoint.together import SharedSave, save_checkpoint
+from mindmlm.checkpoint.writer import begin_checkpoint, commit_checkpoint
 
 __all__ = [
     "Checkpoint",
     "Placement",
     "Resolved",
     "Shard",
+    "SharedSave",
     "begin_checkpoint",
     "commit_checkpoint",
     "find_in_folder",
+    "open_checkpoint",
     "read_checkpoint",
     "resolve_checkpoint",
     "save_checkpoint",

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,32 +72,69 @@ class Checkpoint:
         """
         return dict(self.iterate(group))
 
+    def shape(self, group: str, name: str) -> tuple[int, ...]:
+        """Return the whole shape of a tensor."""
+        return tuple(self.records(group)[name].shape)
+
     def iterate(self, group: str) -> Iterator[tuple[str, np.ndarray]]:
         """Yield name and tensor one by one, so that one tensor at a time is in memory.
 
         Raises:
             CheckpointError: see `tensors`.
         """
+        shapes = {name: record.shape for name, record in self.records(group).items()}
+        return self.blocks(group, {n: tuple(slice(0, d) for d in s) for n, s in shapes.items()})
+
+    def blocks(
+        self, group: str, wanted: Mapping[str, tuple[slice, ...]]
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield name and block of the tensors named in ``wanted``, one by one.
+
+        Only files and rows that hold something of a block are read, so that a rank can take its
+        part of what any other layout has written.
+
+        Args:
+            group: of the tensors.
+            wanted: name -> slices with start and stop, one for each dimension.
+
+        Raises:
+            CheckpointError: see `tensors`.
+        """
         handles: dict[str, Any] = {}
+
+        def stored(file: str) -> Any:
+            if file not in handles:
+                handles[file] = safe_open(self.path / file, framework="numpy")
+            return handles[file]
+
+        records = self.records(group)
         try:
-            for name, record in self.records(group).items():
-                for piece in record.slices:
-                    if piece.file not in handles:
-                        handles[piece.file] = safe_open(self.path / piece.file, framework="numpy")
-                yield name, _assemble(name, record, handles)
+            for name, block in wanted.items():
+                yield name, _assemble(name, records[name], block, stored)
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{self.path}: changed while it was read: {error}") from error
 
 
-def _assemble(name: str, record: TensorRecord, handles: dict[str, Any]) -> np.ndarray:
-    if len(record.slices) == 1:
-        return handles[record.slices[0].file].get_tensor(name)
-    whole = np.empty(record.shape, dtype=record.dtype)
+def _assemble(
+    name: str, record: TensorRecord, block: tuple[slice, ...], stored: Callable[[str], Any]
+) -> np.ndarray:
+    """Put a block of a tensor together from the pieces that overlap it."""
+    shape = [part.stop - part.start for part in block]
+    result = np.empty(shape, dtype=record.dtype)
     for piece in record.slices:
-        ends = [start + length for start, length in zip(piece.start, piece.shape, strict=True)]
-        block = tuple(slice(*bounds) for bounds in zip(piece.start, ends, strict=True))
-        whole[block] = handles[piece.file].get_tensor(name)
-    return whole
+        if not shape:
+            return stored(piece.file).get_tensor(name)
+        low = [max(s, part.start) for s, part in zip(piece.start, block, strict=True)]
+        high = [
+            min(s + n, part.stop)
+            for s, n, part in zip(piece.start, piece.shape, block, strict=True)
+        ]
+        if any(a >= b for a, b in zip(low, high, strict=True)):
+            continue
+        source = [slice(a - s, b - s) for a, b, s in zip(low, high, piece.start, strict=True)]
+        target = [slice(a - p.start, b - p.start) for a, b, p in zip(low, high, block, strict=True)]
+        result[tuple(target)] = stored(piece.file).get_slice(name)[tuple(source)]
+    return result
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -112,6 +149,21 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: not a usable checkpoint: {error}. Choose another step, or 'latest' for the "
             "newest good one"
+        ) from None
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open a checkpoint whose files another process of the run has verified.
+
+    Raises:
+        CheckpointError: the folder cannot be seen from here, or its manifest is not good.
+    """
+    try:
+        return Checkpoint(path=path, manifest=read_manifest(path))
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{path}: rank 0 has found this checkpoint, this process cannot read it: {error}. All "
+            "machines of a run need the same file system for output_dir and load_checkpoint"
         ) from None
 
 

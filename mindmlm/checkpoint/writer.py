@@ -1,22 +1,17 @@
 """Atomic saving: a checkpoint exists completely or not at all, whatever instant the run dies."""
 
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mindmlm import __version__
 from mindmlm.checkpoint.manifest import Manifest, TensorRecord, write_manifest
 from mindmlm.checkpoint.naming import LATEST_NAME, TEMPORARY, marked, step_name
 from mindmlm.checkpoint.retention import clean_leftovers, prune, set_aside
-from mindmlm.checkpoint.shards import Shard, write_shard
+from mindmlm.checkpoint.shards import Shard
 from mindmlm.errors import CheckpointError
 from mindmlm.runtime.files import sync_directory, write_text_atomic
-
-SINGLE_PROCESS_LAYOUT = {"data_parallel": 1, "model_parallel": 1, "pipeline_stage": 1}
 
 
 def begin_checkpoint(root: Path, step: int) -> Path:
@@ -105,56 +100,3 @@ def _manifest(
         state=state,
         config=config,
     )
-
-
-def save_checkpoint(
-    root: Path,
-    step: int,
-    tensors: Mapping[str, Mapping[str, np.ndarray]],
-    state: dict[str, Any],
-    config: dict[str, Any],
-    keep_checkpoint_max: int,
-    layout: dict[str, int] | None = None,
-) -> Path:
-    """Save a checkpoint of one process and delete the oldest ones.
-
-    A checkpoint of the same step is replaced, without an instant at which neither is there.
-
-    Args:
-        root: folder of the checkpoints, ``output_dir/checkpoint``.
-        step: number of optimizer steps done.
-        tensors: group (``model``, ``optimizer``) -> name -> array.
-        state: what else the run needs to go on, as JSON can hold it.
-        config: the resolved configuration, as JSON can hold it.
-        keep_checkpoint_max: number of checkpoints to keep, at least 1.
-        layout: parallel layout by axis; one process by default.
-
-    Returns:
-        The folder of the checkpoint.
-
-    Raises:
-        ValueError: ``keep_checkpoint_max`` is below 1.
-        CheckpointError: it could not be written (a full disk, say); what was there is untouched.
-    """
-    if keep_checkpoint_max < 1:
-        raise ValueError(f"keep_checkpoint_max is {keep_checkpoint_max}; it must be 1 or more")
-    try:
-        folder = begin_checkpoint(root, step)
-        shards = [write_shard(folder, group, arrays) for group, arrays in tensors.items()]
-        return commit_checkpoint(
-            root,
-            step,
-            shards,
-            state=state,
-            config=config,
-            layout=layout or SINGLE_PROCESS_LAYOUT,
-            keep_checkpoint_max=keep_checkpoint_max,
-        )
-    except BaseException as error:
-        shutil.rmtree(marked(root / step_name(step), TEMPORARY), ignore_errors=True)
-        if isinstance(error, OSError):
-            raise CheckpointError(
-                f"the checkpoint of step {step} could not be saved in {root}: {error}. Checkpoints "
-                "saved before are untouched; make room or choose another output_dir, then resume"
-            ) from error
-        raise

@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
 def _prepare(options: argparse.Namespace) -> _Job:
     # MindSpore is imported by these two, some seconds that --help should not cost.
     from mindmlm.build import corpus_settings, total_steps
-    from mindmlm.trainer import training_tokenizer
+    from mindmlm.jobs import training_tokenizer
 
     flags = {name: getattr(options, name) for name in ("dataset_dir", "vocab_file", "output_dir")}
     loaded = load_config(options.config, options.options, flags=flags, require_inputs=False)

@@ -84,7 +84,7 @@ def report(output_dir: Path, predict_data: str | None = None) -> dict[str, Any]:
 
 def _predict(output_dir: Path, predict_data: str | None) -> list[dict[str, Any]]:
     """Fill the blanks with the newest checkpoint; on the CPU's or card's own choice of device."""
-    from mindmlm import trainer
+    from mindmlm import jobs
     from mindmlm.config import load_config
 
     config_file = output_dir / "config.yaml"
@@ -103,7 +103,7 @@ def _predict(output_dir: Path, predict_data: str | None) -> list[dict[str, Any]]
     if predict_data is None and loaded.config.processor.segmenter == "jieba":
         flags["predict_data"] = str(RESOURCES / "cloze_zh.txt")
         loaded = load_config(config_file, flags=flags)
-    return trainer.predict(loaded)
+    return jobs.predict(loaded)
 
 
 def _draw(history: "History", output_dir: Path) -> None:

@@ -4,6 +4,7 @@ Nothing heavy is imported here: the stop signals have to be taken over before nu
 start their threads, and `--help` should not wait for them.
 """
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -50,12 +51,17 @@ def _run(arguments: Arguments, stop: StopRequest) -> int:
 
 
 def _start(loaded: "LoadedConfig", stop: StopRequest) -> int:
-    from mindmlm import trainer
+    from mindmlm import jobs
 
     mode = loaded.config.run_mode
     if mode in ("train", "finetune"):
-        interrupted = trainer.train(loaded, stop)
+        interrupted = jobs.train(loaded, stop)
         return stop.exit_code if interrupted else 0
-    result = trainer.evaluate(loaded) if mode == "eval" else trainer.predict(loaded)
-    print(trainer.to_json(result))
+    result = jobs.evaluate(loaded) if mode == "eval" else jobs.predict(loaded)
+    print(to_json(result))
     return 0
+
+
+def to_json(value: object) -> str:
+    """JSON for standard output, Chinese text as it is."""
+    return json.dumps(value, ensure_ascii=False, indent=2)

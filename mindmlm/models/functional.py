@@ -190,9 +190,7 @@ class InnerProduct(nn.Cell):
         """Return a scalar."""
         return ops.reshape(y, (-1,))[0] * 0.0
 
-    def bprop(
-        self, y: ms.Tensor, sensitivity: ms.Tensor, out: ms.Tensor, dout: ms.Tensor
-    ) -> tuple:
+    def bprop(self, y: ms.Tensor, sensitivity: ms.Tensor, out: ms.Tensor, dout: ms.Tensor) -> tuple:
         """The gradient of y."""
         return sensitivity, ops.zeros_like(sensitivity)
 

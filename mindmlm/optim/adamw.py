@@ -112,7 +112,8 @@ class AdamW(nn.Cell):
 def _moments(parameters: Sequence[Parameter], prefix: str) -> list[Parameter]:
     return [
         Parameter(
-            ms.Tensor(np.zeros(value.shape, np.float32)), name=prefix + value.name.removeprefix(PART)
+            ms.Tensor(np.zeros(value.shape, np.float32)),
+            name=prefix + value.name.removeprefix(PART),
         )
         for value in parameters
     ]

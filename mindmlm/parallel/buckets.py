@@ -130,9 +130,7 @@ class GatherWeights(nn.Cell):
         self.wholes = ParameterTuple(wholes)
         self.axes = tuple(axes)
         self.size = group.size
-        entries = [
-            Entry(whole.shape, axis) for whole, axis in zip(wholes, axes, strict=True)
-        ]
+        entries = [Entry(whole.shape, axis) for whole, axis in zip(wholes, axes, strict=True)]
         self.bounds = tuple((bucket.start, bucket.stop) for bucket in buckets(entries, count))
         self.gather = Gather(group)
         self.assign = ops.Assign()

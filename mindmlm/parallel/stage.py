@@ -69,9 +69,7 @@ class StagePart:
     keeps: slice
 
     @classmethod
-    def middle(
-        cls, forward: nn.Cell, parameters: Sequence[Parameter], keeps: slice
-    ) -> "StagePart":
+    def middle(cls, forward: nn.Cell, parameters: Sequence[Parameter], keeps: slice) -> "StagePart":
         """A part that hands activations on."""
         return cls(forward, ForwardBackward(MiddleLoss(forward), parameters), keeps)
 

@@ -25,6 +25,10 @@ class Device:
     target: str
     reason: str
 
+    def log(self) -> None:
+        """Say what was chosen, once there is a log."""
+        logger.info("device: %s (%s)", self.target, self.reason)
+
 
 def initialise(device_target: str, device_id: int, mode: int) -> Device:
     """Set device and execution mode for this process.
@@ -47,7 +51,6 @@ def initialise(device_target: str, device_id: int, mode: int) -> Device:
     else:
         mindspore.set_device("Ascend", device_id)
     mindspore.set_context(mode=mode)
-    logger.info("device: %s (%s)", device.target, device.reason)
     return device
 
 

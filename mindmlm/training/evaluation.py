@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import mindspore as ms
 import numpy as np
-from mindspore import nn
+
+from mindmlm.parallel.agreement import Agreement
+from mindmlm.parallel.pipeline import StageForward
 
 
 @dataclass(frozen=True)
@@ -39,24 +40,33 @@ class Evaluator:
     """Evaluates a model on the same batches with the same masks every time.
 
     Args:
-        cell: maps the arrays of a batch to (loss sum, number correct, number of positions).
-        batches: called for each evaluation; gives the arrays of each batch.
+        forward: maps the arrays of a batch to (loss sum, number correct, number of positions).
+        batches: called for each evaluation; gives the arrays of each batch of this rank. The first
+            array has a row a sample and a column a position.
+        agreement: with the other ranks, which have the other batches.
     """
 
     def __init__(
-        self, cell: nn.Cell, batches: Callable[[], Iterable[tuple[np.ndarray, ...]]]
+        self,
+        forward: StageForward,
+        batches: Callable[[], Iterable[tuple[np.ndarray, ...]]],
+        agreement: Agreement,
     ) -> None:
-        self.cell = cell
+        self.forward = forward
         self.batches = batches
+        self.agreement = agreement
 
     def run(self) -> EvaluationResult:
         """Go through all batches once; dropout is off."""
-        self.cell.set_train(False)
+        self.forward.cell.set_train(False)
         sums: list[list[float]] = []
         for arrays in self.batches():
-            outputs = self.cell(*(ms.Tensor.from_numpy(array) for array in arrays))
-            sums.append([float(output.asnumpy()) for output in outputs])
-        loss_sum, correct, positions = (math.fsum(column) for column in zip(*sums, strict=True))
+            outputs = self.forward(arrays, arrays[0].size)
+            if outputs is not None:
+                sums.append([float(output.asnumpy()) for output in outputs])
+        mine = [math.fsum(column) for column in zip(*sums, strict=True)] or [0.0, 0.0, 0.0]
+        has_loss = self.agreement.place.has_loss
+        loss_sum, correct, positions = self.agreement.sums(mine, has_loss)
         loss = loss_sum / max(positions, 1.0)
         return EvaluationResult(
             loss, math.exp(min(loss, 700.0)), correct / max(positions, 1.0), round(positions)

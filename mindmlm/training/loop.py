@@ -9,7 +9,8 @@ from typing import Protocol
 from mindmlm.training.evaluation import EvaluationResult
 from mindmlm.training.phases import PhaseTimer
 from mindmlm.training.state import TrainState
-from mindmlm.training.train_step import MicroBatch, StepResult, TrainStep
+from mindmlm.parallel.micro_batch import MicroBatch
+from mindmlm.training.train_step import StepResult, TrainStep
 
 
 class StopFlag(Protocol):
@@ -53,14 +54,12 @@ class FinishedStep:
     Args:
         result: of the device.
         seconds: wall-clock time, waiting for data included.
-        tokens: that are not padding.
         is_last: whether the loop ends after it.
         interrupted: whether it ends because a stop was asked for.
     """
 
     result: StepResult
     seconds: float
-    tokens: int
     is_last: bool
     interrupted: bool
 
@@ -81,8 +80,8 @@ class Callback:
 def fit(run: Run, callbacks: Sequence[Callback], stop: StopFlag) -> bool:
     """Train until `run.total_steps`, or to the end of the step in which `stop.signal` is set.
 
-    A signal that comes between two steps lets the next one run, so that the step at which the loop
-    ends has always gone through every callback, the one that saves among them.
+    A signal that comes after the gradients of a step lets the next one run: then all ranks end
+    with the same step, and it has gone through every callback, the one that saves among them.
 
     Returns:
         Whether the loop ended because it was asked to.
@@ -108,15 +107,13 @@ def _one_step(run: Run, stop: StopFlag) -> FinishedStep:
     start = time.perf_counter()
     with run.phases("data"):
         micro_batches = run.next_batch()
-    result = run.train_step.run(micro_batches, run.state)
+    result = run.train_step.run(micro_batches, run.state, lambda: stop.signal is not None)
     run.state.loss_scale.update(result.overflow)
     run.state.step += 1
     run.state.samples_seen += run.global_batch_size
-    interrupted = stop.signal is not None
     return FinishedStep(
         result=result,
         seconds=time.perf_counter() - start,
-        tokens=sum(micro.tokens for micro in micro_batches),
-        is_last=interrupted or run.state.step >= run.total_steps,
-        interrupted=interrupted,
+        is_last=result.stop or run.state.step >= run.total_steps,
+        interrupted=result.stop,
     )

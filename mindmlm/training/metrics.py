@@ -95,6 +95,19 @@ class MetricsWriter:
         self.close()
 
 
+class NoMetrics:
+    """Stands for the writer in the processes that keep no metrics."""
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def sync(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 def _plain(value: Any) -> Any:
     """Turn numpy's scalars into Python's and a number that JSON has no form for into None."""
     if isinstance(value, np.generic):

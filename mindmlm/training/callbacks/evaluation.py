@@ -3,7 +3,7 @@
 import logging
 
 from mindmlm.training.loop import Callback, FinishedStep, Run
-from mindmlm.training.metrics import MetricsWriter
+from mindmlm.training.metrics import MetricsWriter, NoMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 class EvaluationCallback(Callback):
     """Evaluates every `eval_steps` steps (None = only at the start and the end)."""
 
-    def __init__(self, eval_steps: int | None, writer: MetricsWriter) -> None:
+    def __init__(self, eval_steps: int | None, writer: MetricsWriter | NoMetrics) -> None:
         self.eval_steps = eval_steps
         self.writer = writer
 

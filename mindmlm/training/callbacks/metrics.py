@@ -1,13 +1,13 @@
 """One line of `metrics.jsonl` a step."""
 
 from mindmlm.training.loop import Callback, FinishedStep, Run
-from mindmlm.training.metrics import MetricsWriter
+from mindmlm.training.metrics import MetricsWriter, NoMetrics
 
 
 class MetricsCallback(Callback):
     """Writes a train line after every step."""
 
-    def __init__(self, writer: MetricsWriter) -> None:
+    def __init__(self, writer: MetricsWriter | NoMetrics) -> None:
         self.writer = writer
 
     def on_step_end(self, run: Run, step: FinishedStep) -> None:
@@ -23,7 +23,7 @@ class MetricsCallback(Callback):
                 "loss_scale": result.loss_scale,
                 "overflow_count": state.loss_scale.overflow_count,
                 "global_batch_size": run.global_batch_size,
-                "tokens_per_second": step.tokens / step.seconds,
+                "tokens_per_second": step.result.tokens / step.seconds,
                 "samples_per_second": run.global_batch_size / step.seconds,
             }
         )

@@ -11,17 +11,23 @@ logger = logging.getLogger(__name__)
 
 
 class ProgressCallback(Callback):
-    """Moves the bar at every step and writes a log line every `per_print_times` steps."""
+    """Moves the bar at every step and writes a log line every `per_print_times` steps.
 
-    def __init__(self, per_print_times: int) -> None:
+    Args:
+        per_print_times: steps between two log lines.
+        show_bar: whether this process has the screen.
+    """
+
+    def __init__(self, per_print_times: int, show_bar: bool = True) -> None:
         self.per_print_times = per_print_times
+        self.show_bar = show_bar
         self.bar: tqdm | None = None
         self.seconds = 0.0
         self.steps = 0
 
     def on_train_begin(self, run: Run) -> None:
         """Show the bar where standard error is a terminal."""
-        if sys.stderr.isatty():
+        if self.show_bar and sys.stderr.isatty():
             self.bar = tqdm(
                 total=run.total_steps, initial=run.state.step, unit="step", dynamic_ncols=True
             )
@@ -52,7 +58,7 @@ class ProgressCallback(Callback):
             result.loss,
             result.learning_rate,
             result.gradient_norm,
-            step.tokens / step.seconds,
+            step.result.tokens / step.seconds,
             tqdm.format_interval(seconds_left),
             overflow,
         )

@@ -1,0 +1,60 @@
+"""Evaluation of a checkpoint."""
+
+import logging
+from pathlib import Path
+
+from mindmlm import build
+from mindmlm.checkpoint import Checkpoint
+from mindmlm.config import LoadedConfig
+from mindmlm.config.schema import RunConfig
+from mindmlm.data.prepare import prepare_evaluation
+from mindmlm.jobs.session import open_session
+from mindmlm.jobs.start import checkpoint_tokenizer, shared_checkpoint
+from mindmlm.training.metrics import MetricsWriter
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(loaded: LoadedConfig) -> dict[str, float]:
+    """Evaluate a checkpoint on the held-out text; the line is appended to `metrics.jsonl`.
+
+    Returns:
+        The same on all ranks.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: see their messages.
+    """
+    config = loaded.config
+    with open_session(loaded) as session:
+        folder, place = session.folder, session.place
+        checkpoint = shared_checkpoint(session)
+        tokenizer = checkpoint_tokenizer(config, checkpoint)
+        model = build.build_model(config, tokenizer, place)
+        build.load_model(model, checkpoint)
+        _warn_of_training_text(config, checkpoint)
+        with session.main_first():
+            store, report = prepare_evaluation(
+                build.corpus_settings(config, folder.dataset_cache),
+                tokenizer,
+                folder.dataset_cache,
+                progress=place.is_main,
+            )
+        logger.info("evaluation text: %s", report.summary())
+        evaluator = build.build_evaluator(config, model, store, tokenizer, session.agreement)
+        line = evaluator.run().metrics(checkpoint.step)
+        if place.is_main:
+            with MetricsWriter(folder.metrics) as writer:
+                writer.write(line)
+        return line
+
+
+def _warn_of_training_text(config: RunConfig, checkpoint: Checkpoint) -> None:
+    """Say so when the text to judge on is the one the weights were trained on."""
+    trained_on = RunConfig.model_validate(checkpoint.config).train_dataset.data_loader.dataset_dir
+    judged_on = config.eval_dataset.data_loader.dataset_dir
+    if judged_on and trained_on and Path(judged_on).resolve() == Path(trained_on).resolve():
+        logger.warning(
+            "%s is the text this model was trained on, so the numbers flatter it; for the held-out "
+            "part alone give --train_dataset.data_loader.dataset_dir instead of --dataset_dir",
+            judged_on,
+        )

@@ -1,0 +1,108 @@
+"""What every job begins with: the device, the other processes, the output folder, the log."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindmlm import build
+from mindmlm.config import LoadedConfig
+from mindmlm.config.schema import RunConfig
+from mindmlm.errors import MindmlmError
+from mindmlm.parallel.agreement import Agreement
+from mindmlm.parallel.collectives import create_groups
+from mindmlm.parallel.place import Place
+from mindmlm.runtime.context import Device, initialise
+from mindmlm.runtime.logging import setup_logging
+from mindmlm.runtime.run_folder import RunFolder
+from mindmlm.runtime.world import join_world
+
+
+@dataclass(frozen=True)
+class Session:
+    """A process that has met the others.
+
+    Args:
+        config: of the run.
+        folder: `output_dir`.
+        agreement: with the other processes.
+    """
+
+    config: RunConfig
+    folder: RunFolder
+    agreement: Agreement
+
+    @property
+    def place(self) -> Place:
+        """This process in the grid."""
+        return self.agreement.place
+
+    @contextmanager
+    def main_first(self) -> Iterator[None]:
+        """Let rank 0 go through the block first, the others afterwards, side by side.
+
+        They wait at a file lock, which has no time-out and ends with the process that holds it;
+        waiting in a collective would end the job after ten minutes.
+        """
+        descriptor = os.open(self.folder.root / ".main_first", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if self.place.is_main:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self.agreement.texts("")
+            if not self.place.is_main:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def start_device(loaded: LoadedConfig) -> Device:
+    """Choose the device and check that it can do what the configuration asks for.
+
+    Raises:
+        ConfigError: it is not there, or it cannot.
+    """
+    context = loaded.config.context
+    device = initialise(context.device_target, context.device_id, context.mode)
+    loaded.require_device(device.target)
+    return device
+
+
+@contextmanager
+def open_session(loaded: LoadedConfig) -> Iterator[Session]:
+    """Start the device, meet the other processes, lock the output folder and begin the log.
+
+    Raises:
+        ConfigError: the device or the number of processes does not fit the configuration, or
+            another run writes to the folder.
+    """
+    config = loaded.config
+    device = start_device(loaded)
+    place = build.place_of(config, join_world(config.use_parallel))
+    create_groups(place.layout, place.rank)
+    session = Session(config, RunFolder(Path(config.output_dir)), Agreement(place))
+    with _locked_by_main(session):
+        setup_logging(session.folder.root, place.rank)
+        device.log()
+        yield session
+
+
+@contextmanager
+def _locked_by_main(session: Session) -> Iterator[None]:
+    if not session.place.is_main:
+        session.agreement.raise_together(None)
+        yield
+        return
+    lock = session.folder.locked()
+    error = None
+    try:
+        lock.__enter__()
+    except MindmlmError as caught:
+        error = caught
+    session.agreement.raise_together(error)
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)

@@ -1,0 +1,219 @@
+"""Training, from the starting point to the last checkpoint."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mindmlm import __version__, build
+from mindmlm.checkpoint import Checkpoint, SharedSave
+from mindmlm.config import LoadedConfig
+from mindmlm.config.render import to_plain
+from mindmlm.config.schema import RunConfig
+from mindmlm.data.loader import Prefetcher
+from mindmlm.data.prepare import PreparedCorpus, prepare_corpus
+from mindmlm.errors import CheckpointError
+from mindmlm.jobs.replicas import check_replicas
+from mindmlm.jobs.session import Session, open_session
+from mindmlm.jobs.start import starting_point, training_tokenizer, vocabulary_beside
+from mindmlm.runtime.files import write_text_atomic
+from mindmlm.tokenizers.bert import BertTokenizer, read_vocab
+from mindmlm.training.callbacks.checkpoint import CheckpointCallback
+from mindmlm.training.callbacks.evaluation import EvaluationCallback
+from mindmlm.training.callbacks.metrics import MetricsCallback
+from mindmlm.training.callbacks.profile import ProfileCallback
+from mindmlm.training.callbacks.progress import ProgressCallback
+from mindmlm.training.interrupt import StopRequest
+from mindmlm.training.loop import Callback, Run, fit
+from mindmlm.training.metrics import MetricsWriter, NoMetrics
+from mindmlm.training.phases import PhaseTimer
+from mindmlm.training.state import TrainState
+
+logger = logging.getLogger(__name__)
+
+
+def train(loaded: LoadedConfig, stop: StopRequest) -> bool:
+    """Train (`run_mode` train) or fine-tune (finetune) as the configuration says.
+
+    Returns:
+        Whether the run was interrupted by `stop`, on this rank or another, before its end.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: see their messages.
+    """
+    config = loaded.config
+    with open_session(loaded) as session:
+        cache = session.folder.dataset_cache
+        start = starting_point(session)
+        with session.main_first():
+            text = build.corpus_settings(config, cache)
+            tokenizer = training_tokenizer(config, session.folder, start, text)
+            corpus = prepare_corpus(text, tokenizer, cache, progress=session.place.is_main)
+        logger.info("%s", corpus.summary())
+        job = _TrainingJob.create(session, tokenizer, corpus, start)
+        return job.run(stop)
+
+
+@dataclass
+class _TrainingJob:
+    """One training run with all its parts on this rank."""
+
+    session: Session
+    tokenizer: BertTokenizer
+    corpus: PreparedCorpus
+    model: build.ModelOnRank
+    updater: build.Updater
+    state: TrainState
+
+    @property
+    def config(self) -> RunConfig:
+        """Of the run."""
+        return self.session.config
+
+    @classmethod
+    def create(
+        cls,
+        session: Session,
+        tokenizer: BertTokenizer,
+        corpus: PreparedCorpus,
+        start: Checkpoint | None,
+    ) -> "_TrainingJob":
+        """Build model and optimizer and bring them to the starting point.
+
+        Raises:
+            CheckpointError: the checkpoint does not fit.
+            RanksDifferError: ranks that should have the same weights do not.
+        """
+        config = session.config
+        model = build.build_model(config, tokenizer, session.place)
+        if start is not None:
+            _load_weights(model, config, tokenizer, start)
+        updater = build.build_updater(config, model)
+        state = TrainState(loss_scale=build.build_loss_scale(config))
+        job = cls(session, tokenizer, corpus, model, updater, state)
+        if start is not None and config.run_mode == "train":
+            job._resume(start)
+        check_replicas(model, {**job.state.to_dict(), **job._identity()}, session.agreement)
+        return job
+
+    def _resume(self, start: Checkpoint) -> None:
+        """Take over optimizer, counters and data position, bit for bit."""
+        for key, value in self._identity().items():
+            if start.state.get(key) != value:
+                raise CheckpointError(
+                    f"{start.path}: cannot go on from here: {key} was {start.state.get(key)!r} and "
+                    f"is {value!r} now, so the data would not be the same; use the old settings, "
+                    "or --run_mode finetune to take the weights only"
+                )
+        build.load_state(self.updater, start)
+        self.state = TrainState.from_dict(start.state)
+        logger.info("resumed at step %d", self.state.step)
+
+    def _identity(self) -> dict[str, Any]:
+        """What must not change between the parts of one run."""
+        lengths = self.config.train_dataset.bucket_lengths
+        buckets = f" in buckets of {lengths}" if lengths else ""
+        return {
+            "seed": self.config.seed,
+            "global_batch_size": build.batch_layout(self.config).global_batch_size,
+            "data_fingerprint": self.corpus.fingerprint + buckets,
+            "tokenizer_fingerprint": self.tokenizer.fingerprint(),
+        }
+
+    def run(self, stop: StopRequest) -> bool:
+        """Train to the end or until `stop`; returns whether it was interrupted."""
+        config, agreement = self.config, self.session.agreement
+        phases = PhaseTimer()
+        steps = build.total_steps(config, self.corpus.train.num_samples)
+        self._announce(steps)
+        lines = self._metrics()
+        train_step = build.build_train_step(config, self.updater, agreement, steps, phases)
+        evaluator = build.build_evaluator(
+            config, self.model, self.corpus.evaluation, self.tokenizer, agreement
+        )
+        make = build.build_batches(config, self.corpus.train, self.tokenizer, self.model)
+        section = config.train_dataset
+        with Prefetcher(
+            make, self.state.step, steps, section.num_parallel_workers, section.prefetch_size
+        ) as batches:
+            run = Run(
+                state=self.state,
+                train_step=train_step,
+                next_batch=lambda: next(batches),
+                total_steps=steps,
+                global_batch_size=build.batch_layout(config).global_batch_size,
+                samples_per_epoch=self.corpus.train.num_samples,
+                evaluate=evaluator.run,
+                save=lambda: self._save(lines),
+                phases=phases,
+            )
+            return fit(run, self._callbacks(lines), stop)
+
+    def _announce(self, steps: int) -> None:
+        logger.info("%s", build.describe(self.model, self.config, self.session.agreement))
+        logger.info("%d steps, output in %s", steps, self.session.folder.root)
+        if self.state.step >= steps:
+            logger.info(
+                "the run is already at step %d of %d; raise --max_steps or --epochs to go on",
+                self.state.step,
+                steps,
+            )
+        if self.session.place.is_main:
+            header = f"# written by mindmlm {__version__}; loads as --config\n"
+            text = yaml.safe_dump(to_plain(self.config), allow_unicode=True, sort_keys=False)
+            write_text_atomic(self.session.folder.config, header + text)
+
+    def _metrics(self) -> MetricsWriter | NoMetrics:
+        """The file of the run, which rank 0 writes."""
+        folder = self.session.folder
+        if not self.session.place.is_main:
+            return NoMetrics()
+        if self.state.step == 0:
+            folder.set_old_metrics_aside()
+        writer = MetricsWriter(folder.metrics)
+        writer.truncate_after(self.state.step)
+        return writer
+
+    def _callbacks(self, lines: MetricsWriter | NoMetrics) -> list[Callback]:
+        section, is_main = self.config.callbacks, self.session.place.is_main
+        callbacks: list[Callback] = [
+            MetricsCallback(lines),
+            ProgressCallback(section.loss_monitor.per_print_times, show_bar=is_main),
+            EvaluationCallback(section.eval_monitor.eval_steps, lines),
+            CheckpointCallback(section.checkpoint_monitor.save_checkpoint_steps),
+        ]
+        if self.config.profile and is_main:
+            callbacks.append(ProfileCallback(self.session.folder.profile))
+        return callbacks
+
+    def _save(self, lines: MetricsWriter | NoMetrics) -> Path:
+        lines.sync()
+        place = self.session.place
+        saving = SharedSave(
+            self.session.folder.checkpoints,
+            build.layout_record(place),
+            self.config.callbacks.checkpoint_monitor.keep_checkpoint_max,
+            place.rank,
+            self.session.agreement.texts,
+        )
+        tensors, placements = build.tensors_to_save(self.updater)
+        return saving.save(
+            self.state.step,
+            tensors,
+            placements,
+            state={**self.state.to_dict(), **self._identity()},
+            config=to_plain(self.config),
+        )
+
+
+def _load_weights(
+    model: build.ModelOnRank, config: RunConfig, tokenizer: BertTokenizer, start: Checkpoint
+) -> None:
+    """Take over the weights; a vocabulary that has grown gets rows for its new tokens."""
+    resize = None
+    if start.state.get("tokenizer_fingerprint") != tokenizer.fingerprint():
+        old = read_vocab(vocabulary_beside(start))
+        resize = build.vocabulary_extension(model, config, old, tokenizer.vocab)
+    build.load_model(model, start, resize)
