@@ -1,6 +1,8 @@
 """Rules across keys: each refuses what it should, with the key, and lets its neighbour pass."""
 
 import inspect
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 
@@ -158,11 +160,15 @@ def load(tmp_path, monkeypatch):
 
 
 def test_every_rule_is_tested_and_in_use():
+    modules = [
+        import_module(f"{checks.__name__}.{found.name}") for found in iter_modules(checks.__path__)
+    ]
     defined = {
         name
-        for name, function in inspect.getmembers(checks, inspect.isfunction)
-        if function.__module__ == checks.__name__ and not name.startswith(("check_", "_"))
-    } | {"checkpoint_is_given"}
+        for module in modules
+        for name, function in inspect.getmembers(module, inspect.isgeneratorfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
     used = {check.__name__ for check in (*checks.CONSISTENCY, *checks.INPUTS, *checks.DEVICE)}
     assert defined == used == RULES.keys()
 

@@ -1,0 +1,79 @@
+"""Rules across keys. Each is a small function that yields the problems it finds.
+
+`CONSISTENCY` holds for every run; `INPUTS` says what a run mode needs, which a dry run may lack;
+`DEVICE` needs to know the device.
+"""
+
+from collections.abc import Callable, Iterator
+
+from mindmlm.config.checks.data import (
+    bucket_lengths_ascend,
+    macbert_has_words,
+    mask_probabilities,
+    mixture_has_weights,
+    predictions_fit_rows,
+    reference_file_is_usable,
+    table_is_described,
+)
+from mindmlm.config.checks.device import dtype_runs_on_device, no_sinking_on_cpu
+from mindmlm.config.checks.files import paths_exist
+from mindmlm.config.checks.inputs import (
+    checkpoint_is_given,
+    prediction_is_given,
+    records_have_a_vocabulary,
+    text_is_given,
+)
+from mindmlm.config.checks.model import (
+    float16_needs_loss_scale,
+    heads_divide_hidden,
+    rows_fit_positions,
+    vocabulary_fits_embedding,
+)
+from mindmlm.config.checks.optimization import one_warmup, rate_falls, warmup_fits_schedule
+from mindmlm.config.checks.parallel import one_process
+from mindmlm.config.problems import Problem
+from mindmlm.config.schema import RunConfig
+
+Check = Callable[[RunConfig], Iterator[Problem]]
+DeviceCheck = Callable[[RunConfig, str], Iterator[Problem]]
+
+CONSISTENCY: tuple[Check, ...] = (
+    heads_divide_hidden,
+    rows_fit_positions,
+    predictions_fit_rows,
+    bucket_lengths_ascend,
+    mask_probabilities,
+    mixture_has_weights,
+    macbert_has_words,
+    reference_file_is_usable,
+    one_warmup,
+    warmup_fits_schedule,
+    rate_falls,
+    float16_needs_loss_scale,
+    one_process,
+    vocabulary_fits_embedding,
+    paths_exist,
+    table_is_described,
+)
+INPUTS: tuple[Check, ...] = (
+    text_is_given,
+    records_have_a_vocabulary,
+    checkpoint_is_given,
+    prediction_is_given,
+)
+DEVICE: tuple[DeviceCheck, ...] = (no_sinking_on_cpu, dtype_runs_on_device)
+
+
+def check_consistency(config: RunConfig) -> list[Problem]:
+    """Return what contradicts itself, whatever the device and the inputs."""
+    return [problem for check in CONSISTENCY for problem in check(config)]
+
+
+def check_inputs(config: RunConfig) -> list[Problem]:
+    """Return the inputs that the run mode needs and that are not given."""
+    return [problem for check in INPUTS for problem in check(config)]
+
+
+def check_device(config: RunConfig, device_target: str) -> list[Problem]:
+    """Return what `device_target` ("CPU" or "Ascend") cannot run."""
+    return [problem for check in DEVICE for problem in check(config, device_target)]

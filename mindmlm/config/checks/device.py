@@ -1,0 +1,24 @@
+"""What a device cannot run."""
+
+from collections.abc import Iterator
+
+from mindmlm.config.problems import Problem
+from mindmlm.config.schema import RunConfig
+
+
+def no_sinking_on_cpu(config: RunConfig, device_target: str) -> Iterator[Problem]:
+    """Data sinking is a feature of Ascend graphs."""
+    if config.runner_config.sink_mode and device_target == "CPU":
+        yield Problem(
+            "runner_config.sink_mode",
+            "True is refused on a CPU: data sinking is a feature of Ascend graphs; use False",
+        )
+
+
+def dtype_runs_on_device(config: RunConfig, device_target: str) -> Iterator[Problem]:
+    """MindSpore's CPU back-end has no bfloat16 matrix product."""
+    if config.model.settings.compute_dtype == "bfloat16" and device_target == "CPU":
+        yield Problem(
+            "model.model_config.compute_dtype",
+            "bfloat16 is refused on a CPU: MindSpore has no bfloat16 MatMul there; use float32",
+        )

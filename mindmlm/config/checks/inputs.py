@@ -1,0 +1,76 @@
+"""What a run mode needs, and a dry run may lack."""
+
+from collections.abc import Iterator
+
+from mindmlm.config.problems import Problem
+from mindmlm.config.schema import RunConfig
+
+
+def text_is_given(config: RunConfig) -> Iterator[Problem]:
+    """Training and evaluation read text."""
+    loader = config.train_dataset.data_loader
+    if loader.type == "SqlDataLoader":
+        yield from _table_is_given(config)
+        return
+    if loader.url or loader.query:
+        yield Problem(
+            "train_dataset.data_loader.type",
+            "url and query are those of a table; use SqlDataLoader, or remove them",
+        )
+    train = loader.dataset_dir
+    evaluation = config.eval_dataset.data_loader.dataset_dir
+    if config.run_mode in ("train", "finetune") and not train:
+        yield Problem(
+            "train_dataset.data_loader.dataset_dir",
+            f"run_mode {config.run_mode} needs a text; add --dataset_dir FILE_OR_FOLDER",
+        )
+    if config.run_mode == "eval" and not (train or evaluation):
+        yield Problem(
+            "eval_dataset.data_loader.dataset_dir",
+            "run_mode eval needs a text; add --dataset_dir FILE_OR_FOLDER",
+        )
+
+
+def records_have_a_vocabulary(config: RunConfig) -> Iterator[Problem]:
+    """Records hold ids, which mean nothing without the vocabulary they were built with."""
+    loader, named = config.train_dataset.data_loader, config.processor.tokenizer.vocab_file
+    is_records = loader.type in ("MindDataset", "TFRecordDataset")
+    if is_records and not (named or config.load_checkpoint) and config.run_mode == "train":
+        yield Problem(
+            "processor.tokenizer.vocab_file",
+            f"{loader.type} needs the vocabulary that the records were built with; add "
+            "--vocab_file vocab.txt",
+        )
+
+
+def checkpoint_is_given(config: RunConfig) -> Iterator[Problem]:
+    """Everything but training starts from weights that exist."""
+    if config.run_mode != "train" and not config.load_checkpoint:
+        yield Problem(
+            "load_checkpoint",
+            f"run_mode {config.run_mode} needs a checkpoint; add --load_checkpoint PATH "
+            "(or latest, for the newest in output_dir)",
+        )
+
+
+def prediction_is_given(config: RunConfig) -> Iterator[Problem]:
+    """There must be something to fill in."""
+    if config.run_mode == "predict" and not config.predict_data:
+        yield Problem(
+            "predict_data",
+            'run_mode predict needs a text; add --predict_data "a text with a [MASK] in it"',
+        )
+
+
+def _table_is_given(config: RunConfig) -> Iterator[Problem]:
+    section = "train_dataset.data_loader"
+    loader = config.train_dataset.data_loader
+    if config.run_mode == "predict":
+        return
+    for name, value in (("url", loader.url), ("query", loader.query)):
+        if not value:
+            yield Problem(f"{section}.{name}", "SqlDataLoader needs it; say which rows to read")
+    if loader.dataset_dir:
+        yield Problem(f"{section}.dataset_dir", "SqlDataLoader reads no files; remove it")
+    if len(loader.text_field) > 1:
+        yield Problem(f"{section}.text_field", "SqlDataLoader reads one column; concatenate in SQL")
