@@ -99,7 +99,11 @@ FLAGS: tuple[NamedFlag, ...] = (
     NamedFlag("device_id", "device", "context.device_id", "number of the card", "0"),
     NamedFlag("mode", "device", "context.mode", "0 graph (fast), 1 PyNative (for debugging)", "0"),
     NamedFlag(
-        "use_parallel", "device", "use_parallel", "several devices (not yet: False only)", "False"
+        "use_parallel",
+        "device",
+        "use_parallel",
+        "run on the processes that parallel_config asks for (started by msrun or the like)",
+        "True",
     ),
     NamedFlag(
         "sink_mode", "device", "runner_config.sink_mode", "data sinking, Ascend only", "False"

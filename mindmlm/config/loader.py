@@ -4,6 +4,7 @@ Layers, lowest first: the files of `base_config` in their order, the file itself
 `--a.b.c`, the named flags. Sections are merged key by key, anything else is replaced whole.
 """
 
+import os
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence as SequenceType
 from dataclasses import dataclass
@@ -12,7 +13,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mindmlm.config.aliases import resolve_aliases
-from mindmlm.config.checks import check_consistency, check_device, check_inputs
+from mindmlm.config.checks import (
+    check_consistency,
+    check_device,
+    check_inputs,
+    check_launch,
+)
 from mindmlm.config.nodes import Mapping, Scalar, Sequence, find, merge, origin_of, to_python
 from mindmlm.config.overrides import flag_layer, option_layer
 from mindmlm.config.problems import (
@@ -95,10 +101,11 @@ def _validate(tree: Mapping, file: str) -> tuple[RunConfig, list[str]]:
 
 def _cross_check(config: RunConfig, tree: Mapping, file: str, require_inputs: bool) -> LoadedConfig:
     """Apply the rules across keys and collect the origins."""
-    problems = list(check_consistency(config))
+    problems = check_consistency(config)
+    problems += check_launch(config, os.environ, dry_run=not require_inputs)
     if config.context.device_target != "auto":
         problems += check_device(config, config.context.device_target)
-    missing = list(check_inputs(config))
+    missing = check_inputs(config)
     if require_inputs:
         problems += missing
     raise_problems(format_problems(problems, tree, file))

@@ -10,6 +10,7 @@ from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import initializer
 
 from mindmlm.models.functional import AddBias, Gelu, GeluTanh, Normalize, Relu, Softmax
+from mindmlm.models.spans import Span
 
 _ACTIVATIONS: dict[str, type[nn.Cell]] = {"gelu": Gelu, "gelu_tanh": GeluTanh, "relu": Relu}
 _MASKED_SCORE = -1.0e9
@@ -18,6 +19,17 @@ _MASKED_SCORE = -1.0e9
 def parameter(shape: tuple[int, ...], name: str) -> Parameter:
     """A float32 parameter of zeros; its values come from `initialization` or a checkpoint."""
     return Parameter(initializer("zeros", shape, ms.float32), name=name)
+
+
+def number_layers(layers: nn.CellList, prefix: str, span: Span) -> None:
+    """Name the parameters of a span's layers after their numbers in the whole model.
+
+    To be called when the model is complete: MindSpore names parameters after their place in the
+    Cell, anew for every Cell around it.
+    """
+    for number, layer in enumerate(layers, start=span.start):
+        for name, value in layer.parameters_and_names():
+            value.name = f"{prefix}.{number}.{name}"
 
 
 class Matmul(nn.Cell):

@@ -62,7 +62,7 @@ class ReduceGradients(nn.Cell):
         """The sums, in order."""
         if self.alone:
             return gradients
-        results = ()
+        results: tuple = ()
         for number in range(len(self.bounds)):
             start, stop = self.bounds[number]
             results = results + self.reducers[number](*gradients[start:stop])
@@ -75,33 +75,35 @@ class _ReduceBucket(nn.Cell):
     def __init__(self, entries: Sequence[Entry], group: Group) -> None:
         super().__init__()
         self.parts = group.size
-        self.axes = tuple(entry.axis for entry in entries)
+        self.is_cut = tuple(entry.axis is not None for entry in entries)
+        self.axes = tuple(entry.axis or 0 for entry in entries)
         self.shapes = tuple(part_shape(entry, group.size) for entry in entries)
         self.sizes = tuple(math.prod(shape) for shape in self.shapes)
-        self.has_cut = any(axis is not None for axis in self.axes)
-        self.has_whole = any(axis is None for axis in self.axes)
+        self.has_cut = any(self.is_cut)
+        self.has_whole = not all(self.is_cut)
         self.sum = Sum(group)
         self.scatter = SumAndScatter(group)
 
     def construct(self, *gradients: ms.Tensor) -> tuple:
-        cut, whole = (), ()
+        cut: tuple = ()
+        whole: tuple = ()
         for index in range(len(gradients)):
-            if self.axes[index] is None:
-                whole = (*whole, ops.reshape(gradients[index], (-1,)))
-            else:
+            if self.is_cut[index]:
                 cut = (*cut, _to_rows(gradients[index], self.axes[index], self.parts))
-        cut_sums = self.scatter(ops.concat(cut, 1)) if self.has_cut else None
-        whole_sums = self.sum(ops.concat(whole, 0)) if self.has_whole else None
-        results = ()
+            else:
+                whole = (*whole, ops.reshape(gradients[index], (-1,)))
+        cut_sums = self.scatter(ops.concat(cut, 1)) if self.has_cut else gradients[0]
+        whole_sums = self.sum(ops.concat(whole, 0)) if self.has_whole else gradients[0]
+        results: tuple = ()
         cut_at, whole_at = 0, 0
         for index in range(len(gradients)):
             size = self.sizes[index]
-            if self.axes[index] is None:
-                values = whole_sums[whole_at : whole_at + size]
-                whole_at = whole_at + size
-            else:
+            if self.is_cut[index]:
                 values = cut_sums[cut_at : cut_at + size]
                 cut_at = cut_at + size
+            else:
+                values = whole_sums[whole_at : whole_at + size]
+                whole_at = whole_at + size
             results = (*results, ops.reshape(values, self.shapes[index]))
         return results
 
@@ -139,7 +141,7 @@ class GatherWeights(nn.Cell):
         """Assign every weight; the result only says that it is done."""
         done = ms.Tensor(0.0, ms.float32)
         for start, stop in self.bounds:
-            flat = ()
+            flat: tuple = ()
             for index in range(start, stop):
                 flat = (*flat, ops.reshape(self.parts[index], (-1,)))
             rows = self.gather(ops.concat(flat, 0))

@@ -15,8 +15,13 @@ class Place:
         rank: this process.
     """
 
-    layout: ParallelLayout = ParallelLayout()
-    rank: int = 0
+    layout: ParallelLayout
+    rank: int
+
+    @classmethod
+    def alone(cls) -> "Place":
+        """One process without others."""
+        return cls(ParallelLayout(), 0)
 
     @property
     def at(self) -> Coordinates:

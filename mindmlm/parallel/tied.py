@@ -25,7 +25,7 @@ class SumTiedGradients(nn.Cell):
 
     def construct(self, *gradients: ms.Tensor) -> tuple:
         """The gradients, in order."""
-        results = ()
+        results: tuple = ()
         for index in range(len(gradients)):
             gradient = gradients[index]
             results = (*results, self.sum(gradient) if self.tied[index] else gradient)

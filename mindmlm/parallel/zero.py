@@ -12,8 +12,8 @@ from mindspore import Parameter
 
 from mindmlm.optim.adamw import PART
 from mindmlm.parallel.buckets import Entry, GatherWeights, ReduceGradients
-from mindmlm.parallel.groups import Group
 from mindmlm.parallel.division import Division
+from mindmlm.parallel.groups import Group
 
 
 class OwnedParts:

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mindspore import nn
 
 from mindmlm import build
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.prepare import PreparedCorpus, prepare_corpus
-from mindmlm.optim.adamw import AdamW
+from mindmlm.parallel.agreement import Agreement
+from mindmlm.parallel.micro_batch import MicroBatch
+from mindmlm.parallel.place import Place
 from mindmlm.tokenizers.bert import BertTokenizer
 from mindmlm.training.phases import PhaseTimer
 from mindmlm.training.state import TrainState
-from mindmlm.training.train_step import MicroBatch, StepResult
+from mindmlm.training.train_step import StepResult
 
 
 @dataclass
@@ -27,14 +28,19 @@ class SmallRun:
     config: RunConfig
     tokenizer: BertTokenizer
     corpus: PreparedCorpus
-    model: nn.Cell
-    optimizer: AdamW
+    model: build.ModelOnRank
+    updater: build.Updater
     state: TrainState
     steps: int
 
     @classmethod
-    def create(cls, config: RunConfig, cache_dir: Path) -> "SmallRun":
+    def create(cls, config: RunConfig, cache_dir: Path, place: Place | None = None) -> "SmallRun":
         """Prepare the text and build the model; `processor.tokenizer.vocab_file` must be set.
+
+        Args:
+            config: of the run.
+            cache_dir: for prepared text.
+            place: of this process, alone by default; the groups of its layout must be there.
 
         Raises:
             ConfigError, DataError: as in a run.
@@ -42,20 +48,21 @@ class SmallRun:
         section = config.processor.tokenizer
         tokenizer = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
         corpus = prepare_corpus(build.corpus_settings(config, cache_dir), tokenizer, cache_dir)
-        model = build.build_model(config, tokenizer)
-        optimizer = build.build_optimizer(config, model)
+        model = build.build_model(config, tokenizer, place)
+        updater = build.build_updater(config, model)
         state = TrainState(loss_scale=build.build_loss_scale(config))
         steps = build.total_steps(config, corpus.train.num_samples)
-        return cls(config, tokenizer, corpus, model, optimizer, state, steps)
+        return cls(config, tokenizer, corpus, model, updater, state, steps)
 
     def micro_batches(self, step: int) -> list[MicroBatch]:
         """The micro-batches of global step `step`, from 0."""
-        return build.build_batches(self.config, self.corpus.train, self.tokenizer)(step)
+        make = build.build_batches(self.config, self.corpus.train, self.tokenizer, self.model)
+        return make(step)
 
     def train(self, steps: int) -> list[StepResult]:
         """Do the next `steps` steps and return what each did."""
         train_step = build.build_train_step(
-            self.config, self.model, self.optimizer, self.steps, PhaseTimer()
+            self.config, self.updater, Agreement(self.model.place), self.steps, PhaseTimer()
         )
         results = []
         for _ in range(steps):
@@ -68,8 +75,7 @@ class SmallRun:
     def weights(self) -> dict[str, np.ndarray]:
         """A copy of every parameter by name."""
         return {
-            value.name: np.array(value.asnumpy(), copy=True)
-            for value in self.model.get_parameters()
+            value.name: np.array(value.asnumpy(), copy=True) for value in self.model.parameters()
         }
 
 

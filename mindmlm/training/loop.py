@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.training.evaluation import EvaluationResult
 from mindmlm.training.phases import PhaseTimer
 from mindmlm.training.state import TrainState
-from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.training.train_step import StepResult, TrainStep
 
 

@@ -1,10 +1,10 @@
 """Rules across keys. Each is a small function that yields the problems it finds.
 
 `CONSISTENCY` holds for every run; `INPUTS` says what a run mode needs, which a dry run may lack;
-`DEVICE` needs to know the device.
+`DEVICE` needs to know the device, `LAUNCH` the environment variables of this process.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from mindmlm.config.checks.data import (
     bucket_lengths_ascend,
@@ -30,12 +30,20 @@ from mindmlm.config.checks.model import (
     vocabulary_fits_embedding,
 )
 from mindmlm.config.checks.optimization import one_warmup, rate_falls, warmup_fits_schedule
-from mindmlm.config.checks.parallel import one_process
+from mindmlm.config.checks.parallel import (
+    engine_has_mode,
+    mode_cuts_what_is_asked,
+    model_parallel_divides,
+    one_optimizer_switch,
+    processes_were_started,
+    stages_have_layers,
+)
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
 
 Check = Callable[[RunConfig], Iterator[Problem]]
 DeviceCheck = Callable[[RunConfig, str], Iterator[Problem]]
+LaunchCheck = Callable[[RunConfig, Mapping[str, str], bool], Iterator[Problem]]
 
 CONSISTENCY: tuple[Check, ...] = (
     heads_divide_hidden,
@@ -50,7 +58,11 @@ CONSISTENCY: tuple[Check, ...] = (
     warmup_fits_schedule,
     rate_falls,
     float16_needs_loss_scale,
-    one_process,
+    engine_has_mode,
+    mode_cuts_what_is_asked,
+    one_optimizer_switch,
+    model_parallel_divides,
+    stages_have_layers,
     vocabulary_fits_embedding,
     paths_exist,
     table_is_described,
@@ -62,6 +74,7 @@ INPUTS: tuple[Check, ...] = (
     prediction_is_given,
 )
 DEVICE: tuple[DeviceCheck, ...] = (no_sinking_on_cpu, dtype_runs_on_device)
+LAUNCH: tuple[LaunchCheck, ...] = (processes_were_started,)
 
 
 def check_consistency(config: RunConfig) -> list[Problem]:
@@ -77,3 +90,8 @@ def check_inputs(config: RunConfig) -> list[Problem]:
 def check_device(config: RunConfig, device_target: str) -> list[Problem]:
     """Return what `device_target` ("CPU" or "Ascend") cannot run."""
     return [problem for check in DEVICE for problem in check(config, device_target)]
+
+
+def check_launch(config: RunConfig, environment: Mapping[str, str], dry_run: bool) -> list[Problem]:
+    """Return how the processes that were started differ from those the configuration needs."""
+    return [problem for check in LAUNCH for problem in check(config, environment, dry_run)]

@@ -1,15 +1,125 @@
-"""Several processes."""
+"""Several processes: modes, degrees, and what starts the processes.
 
-from collections.abc import Iterator
+The degrees count only with `use_parallel: True`, so that a configuration for many machines can be
+tried in one process on a laptop.
+"""
+
+from collections.abc import Iterator, Mapping
 
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
+from mindmlm.config.schema.parallel import MODE_NAMES
+
+# Set by msrun, by mindmlm's launcher, by mpirun's wrappers and by ModelArts.
+WORLD_VARIABLES = ("MS_WORKER_NUM", "RANK_SIZE")
+_SECTION, _MODEL = "parallel_config", "model.model_config"
 
 
-def one_process(config: RunConfig) -> Iterator[Problem]:
-    """Several devices need the parallel engine."""
-    if config.use_parallel:
+def engine_has_mode(config: RunConfig) -> Iterator[Problem]:
+    """MindSpore's automatic engines are for Ascend graphs."""
+    mode = config.parallel_mode
+    if not config.use_parallel or mode not in (1, 2):
+        return
+    where = (
+        "is refused on a CPU: MindSpore's automatic engines run on Ascend only"
+        if config.context.device_target == "CPU"
+        else "drives MindSpore's automatic engine for Ascend, which this version does not do yet"
+    )
+    yield Problem(
+        "parallel.parallel_mode",
+        f"{mode} ({MODE_NAMES[mode]}) {where}; use 3 (hybrid_parallel), which takes the same "
+        "parallel_config on a CPU and on Ascend",
+    )
+
+
+def mode_cuts_what_is_asked(config: RunConfig) -> Iterator[Problem]:
+    """Mode 0 has copies of the whole model and nothing else."""
+    _, model_parallel, pipeline_stage = config.degrees
+    if config.parallel.parallel_mode == 0 and model_parallel * pipeline_stage > 1:
         yield Problem(
-            "use_parallel",
-            "True needs the parallel engine, which this version does not have; use False",
+            "parallel.parallel_mode",
+            f"0 (data_parallel) does not cut the model, but {_SECTION} has model_parallel "
+            f"{model_parallel} and pipeline_stage {pipeline_stage}; use 3 (hybrid_parallel) or "
+            "null",
         )
+
+
+def one_optimizer_switch(config: RunConfig) -> Iterator[Problem]:
+    """ZeRO-1 has two names, as in MindFormers."""
+    enabled, shard = (
+        config.parallel.enable_parallel_optimizer,
+        config.parallel_config.optimizer_shard,
+    )
+    if None not in (enabled, shard) and enabled != shard:
+        yield Problem(
+            f"{_SECTION}.optimizer_shard",
+            f"{shard} contradicts parallel.enable_parallel_optimizer: {enabled}; both switch "
+            "ZeRO-1, so set one of them (the other to null)",
+        )
+
+
+def model_parallel_divides(config: RunConfig) -> Iterator[Problem]:
+    """Attention is cut between heads, the feed-forward layer between its inner columns."""
+    model, parts = config.model.settings, config.degrees[1]
+    for name in ("num_attention_heads", "intermediate_size"):
+        value = getattr(model, name)
+        if value % parts:
+            yield Problem(
+                f"{_SECTION}.model_parallel",
+                f"{parts} does not divide {_MODEL}.{name} {value}; choose a divisor",
+            )
+
+
+def stages_have_layers(config: RunConfig) -> Iterator[Problem]:
+    """A pipeline stage without a layer would only pass on what it gets."""
+    layers, stages = config.model.settings.num_hidden_layers, config.degrees[2]
+    if stages > layers:
+        yield Problem(
+            f"{_SECTION}.pipeline_stage",
+            f"{stages} stages need as many layers, and {_MODEL}.num_hidden_layers is {layers}; "
+            "use fewer stages, and data_parallel or model_parallel for the other processes",
+        )
+
+
+def processes_were_started(
+    config: RunConfig, environment: Mapping[str, str], dry_run: bool
+) -> Iterator[Problem]:
+    """As many processes run as the degrees ask for.
+
+    A dry run is one process that has not been started by a launcher.
+    """
+    given = {name: environment[name] for name in WORLD_VARIABLES if environment.get(name)}
+    if dry_run and (not given or not config.use_parallel):
+        return
+    if any(not text.isdecimal() or int(text) < 1 for text in given.values()):
+        shown = ", ".join(f"{name}={text}" for name, text in given.items())
+        yield Problem("use_parallel", f"the environment has {shown}; expected a number >= 1")
+        return
+    counts = {int(text) for text in given.values()} or {1}
+    if counts != {config.processes}:
+        yield _wrong_number(config, given)
+
+
+def _wrong_number(config: RunConfig, given: Mapping[str, str]) -> Problem:
+    shown = " and ".join(f"{name} is {text}" for name, text in given.items())
+    if not config.use_parallel:
+        return Problem(
+            "use_parallel",
+            f"False is one process, but {shown} in the environment; add --use_parallel True, or "
+            "start one process without a launcher (and unset these variables)",
+        )
+    data, model, stages = config.degrees
+    needed = (
+        f"data_parallel {data} x model_parallel {model} x pipeline_stage {stages} needs "
+        f"{config.processes} processes"
+    )
+    if not given:
+        return Problem(
+            "use_parallel",
+            f"True: {needed}, and this is one that no launcher started; start it with "
+            f"msrun --worker_num={config.processes} --local_worker_num={config.processes} "
+            "run_mindformer.py ..., or add --use_parallel False to train in one process",
+        )
+    return Problem(
+        _SECTION, f"{needed}, but {shown} in the environment; change the degrees or the launch"
+    )

@@ -15,6 +15,7 @@ from mindmlm.config.schema.data import (
 )
 from mindmlm.config.schema.model import BertModelConfig, ModelConfig, TrainerConfig
 from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
+from mindmlm.config.schema.parallel import ParallelConfig, ParallelDegreesConfig, RecomputeConfig
 from mindmlm.config.schema.processor import ProcessorConfig, TokenizerConfig
 from mindmlm.config.schema.run import RunConfig
 from mindmlm.config.schema.runner import LossScaleConfig, RunnerConfig, RunnerWrapperConfig
@@ -29,7 +30,10 @@ __all__ = [
     "MaskingConfig",
     "ModelConfig",
     "OptimizerConfig",
+    "ParallelConfig",
+    "ParallelDegreesConfig",
     "ProcessorConfig",
+    "RecomputeConfig",
     "RunConfig",
     "RunnerConfig",
     "RunnerWrapperConfig",

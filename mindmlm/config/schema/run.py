@@ -1,5 +1,6 @@
 """The whole configuration of a run."""
 
+import math
 from typing import Annotated, Literal
 
 from annotated_types import MinLen
@@ -11,6 +12,7 @@ from mindmlm.config.schema.context import ContextConfig
 from mindmlm.config.schema.data import EvalDatasetConfig, TrainDatasetConfig
 from mindmlm.config.schema.model import ModelConfig, TrainerConfig
 from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
+from mindmlm.config.schema.parallel import ParallelConfig, ParallelDegreesConfig, RecomputeConfig
 from mindmlm.config.schema.processor import ProcessorConfig
 from mindmlm.config.schema.runner import RunnerConfig, RunnerWrapperConfig
 from mindmlm.config.schema.types import Boolean, Seed
@@ -35,7 +37,9 @@ class RunConfig(Section):
         "`latest` (of `output_dir`). With `train` the run resumes where it stood.",
     )
     use_parallel: Boolean = Field(
-        default=False, description="Run on several devices. True is refused: one process for now."
+        default=False,
+        description="Run on as many processes as `parallel_config` asks for; a launcher such as "
+        "msrun starts them. False: one process, and the degrees of `parallel_config` count as 1.",
     )
     profile: Boolean = Field(
         default=False,
@@ -48,6 +52,15 @@ class RunConfig(Section):
     )
     context: ContextConfig = Field(
         default_factory=ContextConfig, description="Device and execution mode."
+    )
+    parallel: ParallelConfig = Field(
+        default_factory=ParallelConfig, description="How the work is divided over processes."
+    )
+    parallel_config: ParallelDegreesConfig = Field(
+        default_factory=ParallelDegreesConfig, description="Into how many parts it is divided."
+    )
+    recompute_config: RecomputeConfig = Field(
+        default_factory=RecomputeConfig, description="Time for memory in the backward pass."
     )
     runner_config: RunnerConfig = Field(
         default_factory=RunnerConfig, description="Length of the run and size of a batch."
@@ -77,3 +90,41 @@ class RunConfig(Section):
     trainer: TrainerConfig = Field(
         default_factory=TrainerConfig, description="What is trained, and its name."
     )
+
+    @property
+    def degrees(self) -> tuple[int, int, int]:
+        """(data_parallel, model_parallel, pipeline_stage) in force; all 1 without use_parallel."""
+        cuts = self.parallel_config
+        if not self.use_parallel:
+            return 1, 1, 1
+        return cuts.data_parallel, cuts.model_parallel, cuts.pipeline_stage
+
+    @property
+    def processes(self) -> int:
+        """Number of processes that the run needs."""
+        return math.prod(self.degrees)
+
+    @property
+    def parallel_mode(self) -> int:
+        """`parallel.parallel_mode`, worked out where it is null."""
+        if self.parallel.parallel_mode is not None:
+            return self.parallel.parallel_mode
+        _, model_parallel, pipeline_stage = self.degrees
+        return 0 if model_parallel == pipeline_stage == 1 else 3
+
+    @property
+    def optimizer_parallel(self) -> bool:
+        """Whether ZeRO-1 is asked for, by either of its two names."""
+        names = (self.parallel.enable_parallel_optimizer, self.parallel_config.optimizer_shard)
+        return True in names
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches of one step on one data-parallel rank."""
+        accumulated = self.runner_config.gradient_accumulation_steps
+        return self.parallel_config.micro_batch_num * accumulated
+
+    @property
+    def global_batch_size(self) -> int:
+        """Rows of one step over all ranks."""
+        return self.runner_config.batch_size * self.degrees[0] * self.micro_batches

@@ -18,7 +18,8 @@ class RunnerConfig(Section):
     batch_size: PositiveInteger = Field(
         default=8,
         description="Samples of one data-parallel rank in one micro-batch. The global batch is "
-        "this times the data-parallel ranks times `gradient_accumulation_steps`.",
+        "this x `parallel_config.data_parallel` x `parallel_config.micro_batch_num` x "
+        "`gradient_accumulation_steps`.",
     )
     gradient_accumulation_steps: PositiveInteger = Field(
         default=1,

@@ -6,7 +6,14 @@ from mindspore import Parameter, nn, ops
 from mindmlm.config.schema.model import BertModelConfig
 from mindmlm.models.bert.model import BertModel, BertPart
 from mindmlm.models.functional import AddBias
-from mindmlm.models.layers import Activation, Dense, LayerNorm, Matmul, parameter
+from mindmlm.models.layers import (
+    Activation,
+    Dense,
+    LayerNorm,
+    Matmul,
+    number_layers,
+    parameter,
+)
 from mindmlm.models.spans import Span
 
 
@@ -53,6 +60,7 @@ class BertForMaskedLM(nn.Cell):
         if config.add_pooling_layer and self.span.last:
             for value in self.bert.pooler.get_parameters():
                 value.requires_grad = False
+        number_layers(self.bert.layers, "bert.layers", self.span)
 
     def parameters_of(self, span: Span) -> list[Parameter]:
         """Trained parameters that a part of the model uses; a tied one belongs to two parts."""

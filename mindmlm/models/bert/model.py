@@ -166,7 +166,9 @@ class BertModel(_Encoder):
             self.embeddings: nn.Cell = BertEmbeddings(config, vocab_size)
         elif self.span.last:
             self.embeddings = WordTable(vocab_size, config.hidden_size)
-        self.layers = nn.CellList(_numbered_layers(config, self.span), auto_prefix=False)
+        self.layers = nn.CellList(
+            [BertLayer(config) for _ in range(self.span.start, self.span.stop)]
+        )
         if self.pre_norm and self.span.last:
             self.final_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
         if config.add_pooling_layer and self.span.last:
@@ -198,12 +200,3 @@ class BertPart(_Encoder):
 def no_keeps(span: Span) -> tuple:
     """What stands for the dropout masks where none are used."""
     return (None,) * (int(span.first) + DROPOUT_SITES_PER_LAYER * (span.stop - span.start))
-
-
-def _numbered_layers(config: BertModelConfig, span: Span) -> list[nn.Cell]:
-    layers: list[nn.Cell] = []
-    for number in range(span.start, span.stop):
-        layer = BertLayer(config)
-        layer.update_parameters_name(f"{number}.")
-        layers.append(layer)
-    return layers
