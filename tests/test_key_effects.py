@@ -32,13 +32,37 @@ TABLE_EVALUATION = (
 ACCESS = "build_data/test_sources.py::test_access_to_an_object_store"
 EVALUATION_FORM = "build_data/test_sources.py::test_evaluation_text_has_a_form_of_its_own"
 DEVICE = "runtime/test_context.py::test_card_and_mode_reach_mindspore"
+SETTINGS = "config/test_parallel_settings.py::"
+PARALLEL = "parallel/test_config_effects.py::"
+ONLY_ASCEND = SETTINGS + "test_keys_of_ascend_graphs_are_explained"
+LAYOUTS = PARALLEL + "test_layouts_train_like_one_process"
+ZERO = PARALLEL + "test_optimizer_parallel_cuts_the_state_and_changes_no_number"
 
 SHOWN_BY = {
     "run_mode": "e2e/test_outputs.py::test_finetune_takes_the_weights_only",
     "seed": MODEL,
     "output_dir": "e2e/test_outputs.py::test_the_output_folder_holds_what_is_promised",
     "load_checkpoint": "e2e/test_resume.py::test_a_resumed_run_equals_the_straight_one",
-    "use_parallel": ONE_VALUE,
+    "use_parallel": LAYOUTS,
+    "parallel.parallel_mode": (
+        SETTINGS + "test_the_mode_follows_from_the_degrees_where_none_is_given"
+    ),
+    "parallel.full_batch": PARALLEL + "test_full_batch_gives_the_same_rows_in_another_way",
+    "parallel.enable_parallel_optimizer": ZERO,
+    "parallel.gradients_mean": PARALLEL + "test_gradients_of_the_sum_are_larger",
+    "parallel_config.data_parallel": LAYOUTS,
+    "parallel_config.model_parallel": LAYOUTS,
+    "parallel_config.pipeline_stage": LAYOUTS,
+    "parallel_config.micro_batch_num": (
+        PARALLEL + "test_micro_batches_are_accumulation_without_a_pipeline"
+    ),
+    "parallel_config.optimizer_shard": ZERO,
+    "parallel_config.vocab_emb_dp": PARALLEL + "test_the_word_embedding_is_whole_or_cut",
+    "parallel_config.gradient_aggregation_group": PARALLEL + "test_number_of_fused_buckets",
+    "recompute_config.recompute": (PARALLEL + "test_recomputing_keeps_the_numbers_and_less_memory"),
+    "recompute_config.parallel_optimizer_comm_recompute": ONLY_ASCEND,
+    "recompute_config.mp_comm_recompute": ONLY_ASCEND,
+    "recompute_config.recompute_slice_activation": ONLY_ASCEND,
     "profile": WRITTEN,
     "predict_data": "e2e/test_outputs.py::test_predict_from_a_list_and_from_a_file",
     "context.mode": DEVICE,

@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Arguments, stop: StopRequest) -> int:
     from mindmlm.config import load_config, render
+    from mindmlm.config.parallel_notes import dry_run_notes
 
     loaded = load_config(
         arguments.config_path,
@@ -45,7 +46,8 @@ def _run(arguments: Arguments, stop: StopRequest) -> int:
         print(render(loaded), end="")
         return 0
     if arguments.dry_run:
-        print("\n".join(["the configuration is good", *loaded.notes]), file=sys.stderr)
+        lines = ["the configuration is good", *loaded.notes, *dry_run_notes(loaded.config)]
+        print("\n".join(lines), file=sys.stderr)
         return 0
     return _start(loaded, stop)
 

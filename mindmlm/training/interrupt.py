@@ -5,6 +5,10 @@ Before the first step, and in modes that have nothing to save, they end the proc
 MindSpore installs signal handlers of its own while a graph runs and turns SIGINT into SIGTERM, and
 Python runs a handler only when the main thread is back from the graph. So the signals are blocked
 in every thread and one thread waits for them.
+
+Under a launcher (`runtime/launch/protocol.py`) a SIGTERM is a request only when the launcher has
+announced it: MindSpore sends SIGTERM to its own process when its cluster breaks, and then there is
+nobody left to save a checkpoint with.
 """
 
 import os
@@ -15,6 +19,8 @@ from collections.abc import Collection
 from types import FrameType
 from typing import Any
 
+from mindmlm.runtime.launch.protocol import BROKEN_CLUSTER_EXIT_CODE, stop_file
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -22,7 +28,8 @@ class StopRequest:
     """Context that takes SIGINT and SIGTERM.
 
     While `graceful` is set, the first signal asks for a stop and the second one forces it; else
-    the first one ends the process at once with 128 + its number.
+    the first one ends the process at once with 128 + its number. Under a launcher, a SIGTERM that
+    was not announced ends the process at once with BROKEN_CLUSTER_EXIT_CODE.
 
     Enter it in the main thread before numpy and MindSpore are imported: a thread inherits the
     blocked signals from the one that starts it, and numpy starts threads. An older thread still
@@ -42,6 +49,7 @@ class StopRequest:
         self.graceful = False
         self._lock = threading.RLock()
         self._closing = False
+        self._stop_file = stop_file()
         self._previous_mask: Collection[int] = ()
         self._previous_handlers: dict[int, Any] = {}
         self._thread = threading.Thread(target=self._wait, name="stop-request", daemon=True)
@@ -81,6 +89,14 @@ class StopRequest:
 
     def _request(self, number: int) -> None:
         name = signal.Signals(number).name
+        if self._is_broken_cluster(number):
+            print(
+                "\nSIGTERM that no launcher has announced: MindSpore's cluster has broken, another "
+                "rank or the scheduler has gone; ended without saving",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(BROKEN_CLUSTER_EXIT_CODE)
         with self._lock:
             if not self.graceful:
                 print(f"\n{name}: stopped", file=sys.stderr, flush=True)
@@ -93,3 +109,7 @@ class StopRequest:
             file=sys.stderr,
             flush=True,
         )
+
+    def _is_broken_cluster(self, number: int) -> bool:
+        announced = self._stop_file is None or self._stop_file.exists()
+        return number == signal.SIGTERM and not announced

@@ -11,6 +11,7 @@ from mindmlm.errors import ConfigError
 
 MODEL = "model.model_config."
 DATA = "train_dataset."
+CUTS = "parallel_config."
 
 # check -> (options refused, key named, part of the message, options just inside)
 RULES = {
@@ -96,7 +97,36 @@ RULES = {
         "needs loss scaling",
         [f"{MODEL}compute_dtype=float32", "runner_wrapper.scale_sense=null"],
     ),
-    "one_process": (["use_parallel=True"], "use_parallel", "needs the parallel engine", []),
+    "engine_has_mode": (
+        ["use_parallel=True", "parallel.parallel_mode=semi_auto_parallel"],
+        "parallel.parallel_mode",
+        "use 3 (hybrid_parallel)",
+        ["use_parallel=False", "parallel.parallel_mode=semi_auto_parallel"],
+    ),
+    "mode_cuts_what_is_asked": (
+        ["use_parallel=True", "parallel.parallel_mode=0", f"{CUTS}model_parallel=2"],
+        "parallel.parallel_mode",
+        "0 (data_parallel) does not cut the model",
+        ["use_parallel=True", "parallel.parallel_mode=0", f"{CUTS}data_parallel=2"],
+    ),
+    "one_optimizer_switch": (
+        [f"{CUTS}optimizer_shard=True", "parallel.enable_parallel_optimizer=False"],
+        f"{CUTS}optimizer_shard",
+        "both switch ZeRO-1",
+        [f"{CUTS}optimizer_shard=True", "parallel.enable_parallel_optimizer=True"],
+    ),
+    "model_parallel_divides": (
+        ["use_parallel=True", f"{CUTS}model_parallel=4", f"{MODEL}intermediate_size=1002"],
+        f"{CUTS}model_parallel",
+        "4 does not divide model.model_config.intermediate_size 1002",
+        ["use_parallel=False", f"{CUTS}model_parallel=4", f"{MODEL}intermediate_size=1002"],
+    ),
+    "stages_have_layers": (
+        ["use_parallel=True", f"{CUTS}pipeline_stage=4", f"{MODEL}num_hidden_layers=3"],
+        f"{CUTS}pipeline_stage",
+        "4 stages need as many layers, and model.model_config.num_hidden_layers is 3",
+        ["use_parallel=True", f"{CUTS}pipeline_stage=3", f"{MODEL}num_hidden_layers=3"],
+    ),
     "vocabulary_fits_embedding": (
         [f"{MODEL}vocab_size=99", "processor.tokenizer.train_vocab_size=100"],
         f"{MODEL}vocab_size",
@@ -170,7 +200,9 @@ def test_every_rule_is_tested_and_in_use():
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
     used = {check.__name__ for check in (*checks.CONSISTENCY, *checks.INPUTS, *checks.DEVICE)}
-    assert defined == used == RULES.keys()
+    # Those that look at the environment are tested in test_parallel_settings.py.
+    assert defined == used | {check.__name__ for check in checks.LAUNCH}
+    assert used == RULES.keys()
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -218,7 +250,7 @@ def test_auto_is_checked_when_the_device_is_known(load):
 
 def test_all_problems_are_reported_at_once(load):
     with pytest.raises(ConfigError) as error:
-        load(["use_parallel=True", "lr_schedule.lr_end=1"], "")
+        load([f"{MODEL}num_attention_heads=5", "lr_schedule.lr_end=1"], "")
     assert len(str(error.value).splitlines()) == 2
 
 

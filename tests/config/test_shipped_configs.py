@@ -8,6 +8,8 @@ from mindmlm.config.yaml_source import read_yaml
 
 SIZES = {
     "tiny": (2, 128, 2, 512),
+    # Layers for stages and heads for slices.
+    "tiny_parallel": (4, 128, 4, 512),
     "mini": (4, 256, 4, 1024),
     "small": (4, 512, 8, 2048),
     "base": (12, 768, 12, 3072),
@@ -48,7 +50,7 @@ def test_shapes_and_languages(runs):
         if not path.stem.startswith("run_bert_"):
             continue  # the quick start names its own shape
         config = load_config(path, require_inputs=False).config
-        _, _, size, language = path.stem.split("_")
+        _, _, size, language, *parallel = path.stem.split("_")
         model = config.model.settings
         shape = (
             model.num_hidden_layers,
@@ -56,11 +58,37 @@ def test_shapes_and_languages(runs):
             model.num_attention_heads,
             model.intermediate_size,
         )
-        assert shape == SIZES[size]
+        assert shape == SIZES[f"{size}_parallel" if parallel else size]
         assert config.trainer.model_name.startswith(f"bert_{size}")
         assert config.processor.segmenter == ("jieba" if language in ("zh", "chinese") else "none")
         assert config.train_dataset.masking.strategy == "whole_word"
         assert config.processor.tokenizer.do_lower_case
+
+
+def test_the_parallel_run_divides_everything_and_keeps_the_batch_of_its_sibling(project_root):
+    folder = project_root / "configs" / "bert"
+    sibling = load_config(folder / "run_bert_tiny_zh.yaml", require_inputs=False).config
+    path = folder / "run_bert_tiny_zh_parallel.yaml"
+    config = load_config(path, require_inputs=False).config
+    assert config.degrees == (2, 2, 2)
+    assert config.processes == 8
+    assert (config.parallel_mode, config.optimizer_parallel) == (3, True)
+    assert not config.parallel_config.vocab_emb_dp
+    assert config.context.device_target == "CPU"
+    alone = ["use_parallel=False", "runner_config.batch_size=8"]
+    in_one = load_config(path, alone, require_inputs=False).config
+    assert in_one.processes == 1
+    assert config.global_batch_size == in_one.global_batch_size == sibling.global_batch_size
+
+
+def test_the_defaults_of_the_layers_are_those_of_the_schema(project_root, tmp_path):
+    layers = load_config(project_root / "configs/_base_/context.yaml", require_inputs=False).config
+    (tmp_path / "nothing.yaml").write_text("seed: 42\n")
+    nothing = load_config(tmp_path / "nothing.yaml", require_inputs=False).config
+    for section in ("parallel", "parallel_config", "recompute_config"):
+        assert getattr(layers, section) == getattr(nothing, section)
+        written = to_python(read_yaml(project_root / "configs/_base_/context.yaml"))[section]
+        assert written.keys() == type(getattr(nothing, section)).model_fields.keys()
 
 
 def test_every_layer_is_used_by_a_run(project_root, runs):
