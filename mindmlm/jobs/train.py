@@ -13,7 +13,7 @@ from mindmlm.config import LoadedConfig
 from mindmlm.config.render import to_plain
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.loader import Prefetcher
-from mindmlm.data.prepare import PreparedCorpus, prepare_corpus
+from mindmlm.data.prepare import CorpusSettings, PreparedCorpus, prepare_corpus
 from mindmlm.errors import CheckpointError
 from mindmlm.jobs.replicas import check_replicas
 from mindmlm.jobs.session import Session, open_session
@@ -49,11 +49,21 @@ def train(loaded: LoadedConfig, stop: StopRequest) -> bool:
         start = starting_point(session)
         with session.main_first():
             text = build.corpus_settings(config, cache)
-            tokenizer = training_tokenizer(config, session.folder, start, text)
+            tokenizer = _tokenizer(session, start, text)
             corpus = prepare_corpus(text, tokenizer, cache, progress=session.place.is_main)
         logger.info("%s", corpus.summary())
         job = _TrainingJob.create(session, tokenizer, corpus, start)
         return job.run(stop)
+
+
+def _tokenizer(session: Session, start: Checkpoint | None, text: CorpusSettings) -> BertTokenizer:
+    """What rank 0 chooses and writes to the output folder, where the others read it."""
+    config, folder = session.config, session.folder
+    if session.place.is_main:
+        return training_tokenizer(config, folder, start, text)
+    return BertTokenizer.from_vocab_file(
+        folder.vocabulary, config.processor.tokenizer.do_lower_case
+    )
 
 
 @dataclass
