@@ -1,8 +1,11 @@
 """Fixtures that every test may use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from mindmlm.testing.postgres import PASSWORD, PostgresServer, binaries
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,3 +30,21 @@ def graph_mode() -> None:
     from mindmlm.runtime.context import initialise
 
     initialise("CPU", device_id=0, mode=0)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL; the test is skipped where its binaries are not installed."""
+    pytest.importorskip("psycopg")
+    folder = binaries()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    with PostgresServer(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def postgres(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> PostgresServer:
+    """The server, with the password where a user would put it."""
+    monkeypatch.setenv("MINDMLM_SQL_PASSWORD", PASSWORD)
+    return server

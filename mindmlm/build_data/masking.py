@@ -1,5 +1,6 @@
 """From a configuration to the masks of its training batches; no MindSpore in here."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,22 @@ def masking_settings(
     Raises:
         DataError: a file of terms, similar words or antonyms is faulty.
     """
+    masking = config.train_dataset.masking
+    steps = masking.masked_lm_prob_steps or total_steps
+    return replace(
+        constant_masking(config, tokenizer),
+        masked_lm_prob_end=masking.masked_lm_prob_end,
+        masked_lm_prob_steps=steps if masking.masked_lm_prob_end is not None else None,
+        corpus_tokens=corpus_tokens(store, tokenizer) if "span" in strategies(config) else None,
+    )
+
+
+def constant_masking(config: RunConfig, tokenizer: BertTokenizer) -> MaskingSettings:
+    """Return what is hidden where there are no steps: in rows that are masked when they are built.
+
+    Raises:
+        DataError: a file of terms, similar words or antonyms is faulty.
+    """
     section, masking = config.train_dataset, config.train_dataset.masking
     names = strategies(config)
     terms = None
@@ -66,7 +83,6 @@ def masking_settings(
     if "macbert" in names:
         words = SimilarWordSettings(**masking.similar_words.model_dump())
         similar = load_similar_words(words, tokenizer)
-    steps = masking.masked_lm_prob_steps or total_steps
     return MaskingSettings(
         strategy=masking.strategy,
         masked_lm_prob=masking.masked_lm_prob,
@@ -75,11 +91,8 @@ def masking_settings(
         max_predictions_per_seq=section.max_predictions_per_seq,
         unit=masking.unit,
         mixture=tuple(names.items()),
-        masked_lm_prob_end=masking.masked_lm_prob_end,
-        masked_lm_prob_steps=steps if masking.masked_lm_prob_end is not None else None,
         terms=terms,
         similar_words=similar,
-        corpus_tokens=corpus_tokens(store, tokenizer) if "span" in names else None,
     )
 
 

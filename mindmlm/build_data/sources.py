@@ -1,21 +1,28 @@
 """From a configuration to the sources of its text; no MindSpore in here."""
 
+import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mindmlm.build_data.records import evaluates_on_records, reads_records
+from mindmlm.build_data.without_effect import keys_without_effect
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.sources.base import Source
 from mindmlm.data.sources.cleaned import Cleaning, cleaned
 from mindmlm.data.sources.datasets import FileDataset
+from mindmlm.data.sources.files import FileSource
 from mindmlm.data.sources.locations import STANDARD_INPUT, Location
 from mindmlm.data.sources.object_store import Access
 from mindmlm.data.sources.options import ReadOptions
+from mindmlm.data.sources.splits import resolve_split
 from mindmlm.data.sources.sql import SqlSource
 from mindmlm.data.sources.sql_connection import Database
 from mindmlm.data.sources.sql_statement import TableQuery
 from mindmlm.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,10 +41,14 @@ class CorpusSources:
 def corpus_sources(config: RunConfig, spool_dir: Path) -> CorpusSources:
     """Look where the text is; standard input is copied into `spool_dir`, so call this once.
 
+    Keys that were set and that nothing reads are explained in the log.
+
     Raises:
         ConfigError: both texts are standard input.
         DataError: there is no text, or it cannot be reached.
     """
+    for problem in keys_without_effect(config):
+        logger.warning("%s %s", problem.path, problem.message)
     if config.train_dataset.data_loader.type == "SqlDataLoader":
         return _table_sources(config, spool_dir)
     if reads_records(config):
@@ -61,8 +72,28 @@ def corpus_sources(config: RunConfig, spool_dir: Path) -> CorpusSources:
 
 def training_dataset(config: RunConfig, spool_dir: Path) -> FileDataset:
     """Return where the training text is and how it is read."""
+    place = config.train_dataset.data_loader.dataset_dir
+    return _dataset(config, place, _training_options(config), spool_dir)
+
+
+def training_files(config: RunConfig, places: Sequence[str], spool_dir: Path) -> Source:
+    """Return the training text of several places, each written as a `dataset_dir`.
+
+    Raises:
+        DataError: one of them holds no text, or cannot be reached.
+    """
+    options = _training_options(config)
+    files = (
+        file
+        for place in places
+        for file in resolve_split(_dataset(config, place, options, spool_dir).listing, "train")
+    )
+    return cleaned(FileSource(tuple(files), options), _cleaning(config))
+
+
+def _training_options(config: RunConfig) -> ReadOptions:
     loader = config.train_dataset.data_loader
-    options = ReadOptions(
+    return ReadOptions(
         file_format=loader.file_format,
         text_format=loader.text_format,
         on_error=loader.on_error,
@@ -70,7 +101,6 @@ def training_dataset(config: RunConfig, spool_dir: Path) -> FileDataset:
         text_field=tuple(loader.text_field),
         csv_delimiter=loader.csv_delimiter,
     )
-    return _dataset(config, loader.dataset_dir, options, spool_dir)
 
 
 def _evaluation_dataset(config: RunConfig, spool_dir: Path) -> FileDataset | None:
@@ -107,13 +137,14 @@ def _cleaning(config: RunConfig) -> Cleaning:
 def _table_sources(config: RunConfig, spool_dir: Path) -> CorpusSources:
     query = config.eval_dataset.data_loader.query
     files = None if query else _evaluation_dataset(config, spool_dir)
-    evaluation = files.evaluation() if files else _table(config, query) if query else None
+    evaluation = files.evaluation() if files else table_source(config, query) if query else None
     if evaluation and config.run_mode == "eval":
         return CorpusSources(None, evaluation)
-    return CorpusSources(_table(config, config.train_dataset.data_loader.query), evaluation)
+    return CorpusSources(table_source(config, config.train_dataset.data_loader.query), evaluation)
 
 
-def _table(config: RunConfig, query: str) -> Source:
+def table_source(config: RunConfig, query: str) -> Source:
+    """Return the rows of a query on the database of the training text."""
     loader = config.train_dataset.data_loader
     pairs = [text.partition("=") for text in loader.parameters]
     table = TableQuery(

@@ -2,22 +2,33 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mindmlm.data.building.build import BuildResult, BuildSettings, build_dataset
+from mindmlm.build_data.masking import constant_masking, segmenter
+from mindmlm.build_data.sources import table_source, training_files
+from mindmlm.build_data.tool_flags import (
+    FILES,
+    KEY_FLAGS,
+    MASKS,
+    ROWS,
+    TABLE,
+    VOCABULARY,
+    KeyFlag,
+    in_flags,
+    tool_config,
+)
+from mindmlm.config.schema import RunConfig
+from mindmlm.data.building.build import BuildResult, build_dataset
 from mindmlm.data.building.sampling import NSP, SINGLE, SOP
+from mindmlm.data.building.settings import BuildSettings
 from mindmlm.data.building.shards import MINDRECORD, TFRECORD
-from mindmlm.data.masking import MaskingSettings
 from mindmlm.data.records.rows import DYNAMIC, STATIC
-from mindmlm.data.segmentation import SEGMENTERS, SegmenterOptions
-from mindmlm.data.sources.base import Source
-from mindmlm.data.sources.files import READERS, FileSource
-from mindmlm.data.sources.locations import Location
-from mindmlm.data.sources.options import ReadOptions
-from mindmlm.data.sources.splits import resolve_split
-from mindmlm.errors import ConfigError, DataError, MindmlmError
+from mindmlm.data.segmentation import REFERENCE_FILE, SegmenterOptions
+from mindmlm.data.sources.base import WHOLE, Slice, Source
+from mindmlm.errors import ConfigError, MindmlmError
 from mindmlm.tokenizers.bert import BertTokenizer
 
 _DESCRIPTION = """\
@@ -34,12 +45,16 @@ examples:
   MindRecord shards to be masked during training, a pool of 8 processes; again after a crash
     python tools/build_dataset.py --input_file='news/*.txt' --output_file=records/ \\
         --vocab_file=vocab.txt --format mindrecord --dynamic --num_workers 8 --resume
+  the second quarter of a table, masked by whole words and spans
+    python tools/build_dataset.py --url=sqlite:///news.db --query='SELECT id, body FROM articles' \\
+        --text_field body --part 1/4 --output_file=part1/ --vocab_file=vocab.txt \\
+        --strategy mixture --mixture whole_word=2,span=1
 
+Flags that are keys of a run as well (strategy, cleaning, query ...) mean the same there.
 docs/prepared-data.md explains the files and how to train on them.
 """
-_SEGMENTERS = [name for name in SEGMENTERS if name != "reference_file"]
-_STRATEGIES = ["token", "whole_word", "span", "token_span", "ngram"]
 _STATIC_COPIES = 10
+_LARGEST_SHARD_MB = 1024
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,39 +65,56 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_input(parser)
-    _add_output(parser)
-    _add_rows(parser)
+    for title, add_own in (
+        (FILES, _add_input),
+        (TABLE, None),
+        (VOCABULARY, None),
+        ("output", _add_output),
+        (ROWS, _add_rows),
+        (MASKS, _add_masks),
+    ):
+        group = parser.add_argument_group(title)
+        if add_own:
+            add_own(group)
+        for flag in KEY_FLAGS:
+            if flag.group == title:
+                _add_key(group, flag)
     return parser
 
 
-def _add_input(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("input")
+def _add_key(group: argparse._ArgumentGroup, flag: KeyFlag) -> None:
+    """Add a flag whose values are read as those of its key."""
+    explanation = flag.explanation().replace("%", "%%")
+    if flag.is_list:
+        group.add_argument(
+            f"--{flag.name}", nargs="+", action="extend", metavar="X", help=explanation
+        )
+    elif flag.is_switch:
+        group.add_argument(
+            f"--{flag.name}", nargs="?", const="True", metavar="True|False", help=explanation
+        )
+    else:
+        group.add_argument(f"--{flag.name}", metavar=flag.sign, help=explanation)
+
+
+def _add_input(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--input_file",
-        required=True,
-        help="files, folders, patterns or addresses (s3://...), commas between them",
+        default="",
+        help="files, folders, patterns, addresses (s3://...) or - (standard input), commas "
+        "between them",
     )
     group.add_argument(
-        "--input_format", choices=["auto", *READERS], default="auto", help="default auto: by name"
+        "--part",
+        type=_part,
+        default=WHOLE,
+        metavar="I/N",
+        help="build only part I (from 0) of N of the input, on a machine of its own; files as well "
+        "as tables",
     )
-    group.add_argument(
-        "--text_format",
-        choices=["line", "document"],
-        default="document",
-        help="of text files: document = blank lines between documents, their lines are the "
-        "segments (default); line = every line is a document",
-    )
-    group.add_argument("--text_field", default="text", help="field of a record; default text")
-    group.add_argument(
-        "--on_error", choices=["raise", "skip"], default="raise", help="what faulty text does"
-    )
-    group.add_argument("--vocab_file", required=True, type=Path, help="vocab.txt of the model")
-    _add_switch(group, "do_lower_case", True, "lower the text and strip accents")
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("output")
+def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--output_file",
         required=True,
@@ -103,7 +135,10 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--dynamic", dest="form", action="store_const", const=DYNAMIC, help="mask during training"
     )
     group.add_argument(
-        "--shard_mb", type=_positive, default=32, help="text of a shard in MB; default 32"
+        "--shard_mb",
+        type=_shard_mb,
+        default=16,
+        help="text of a shard in MB, every pass over it counted; default 16",
     )
     group.add_argument(
         "--num_workers", type=_positive, default=os.cpu_count() or 1, help="default: all cores"
@@ -111,17 +146,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     _add_switch(group, "resume", False, "go on with a build that ended early")
 
 
-def _add_rows(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("rows")
-    _add_switch(group, "do_whole_word_mask", False, "short for --strategy whole_word")
-    group.add_argument("--strategy", choices=_STRATEGIES, help="default token")
-    group.add_argument(
-        "--segmenter", choices=_SEGMENTERS, help="finds Chinese words; default jieba if needed"
-    )
-    group.add_argument("--user_dict", default="", help="words for jieba and rjieba, one a line")
-    group.add_argument("--max_seq_length", type=_positive, default=128, help="default 128")
-    group.add_argument("--max_predictions_per_seq", type=_positive, default=20, help="default 20")
-    group.add_argument("--masked_lm_prob", type=_probability, default=0.15, help="default 0.15")
+def _add_rows(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--short_seq_prob", type=_probability, default=0.1, help="default 0.1")
     group.add_argument(
         "--dupe_factor",
@@ -137,6 +162,10 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_masks(group: argparse._ArgumentGroup) -> None:
+    _add_switch(group, "do_whole_word_mask", False, "short for --strategy whole_word")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; a user's error is printed as one message."""
     os.environ.setdefault("GLOG_v", "3")
@@ -144,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = build_parser().parse_args(argv)
         result = _build(options)
     except MindmlmError as error:
-        print(f"build_dataset: error: {error}", file=sys.stderr)
+        print(f"build_dataset: error: {in_flags(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("build_dataset: stopped; --resume goes on from here", file=sys.stderr)
@@ -156,56 +185,95 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _build(options: argparse.Namespace) -> BuildResult:
-    tokenizer = BertTokenizer.from_vocab_file(options.vocab_file, options.do_lower_case)
+    config = _config(options)
+    section = config.processor.tokenizer
+    tokenizer = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
     return build_dataset(
-        _source(options),
+        _source(options, config),
         tokenizer,
-        _settings(options),
+        _settings(options, config, tokenizer),
         options.output_file,
         resume=options.resume,
         progress=True,
     )
 
 
-def _source(options: argparse.Namespace) -> Source:
-    spool = options.output_file.parent
-    files = tuple(
-        file
-        for text in options.input_file.split(",")
-        if text
-        for file in resolve_split(Location(text, spool_dir=spool).listing(), "train")
-    )
-    if not files:
-        raise DataError("--input_file names nothing")
-    reading = ReadOptions(
-        file_format=options.input_format,
-        text_format=options.text_format,
-        on_error=options.on_error,
-        text_field=tuple(options.text_field.split(",")),
-    )
-    return FileSource(files, reading)
+def _config(options: argparse.Namespace) -> RunConfig:
+    """Return what the flags that stand for keys say, checked."""
+    given = {
+        flag.name: [value] if isinstance(value, str) else value
+        for flag in KEY_FLAGS
+        if (value := getattr(options, flag.name)) is not None
+    }
+    if "vocab_file" not in given:
+        raise ConfigError("--vocab_file is missing: name the vocab.txt of the model")
+    is_table = any(flag.name in given for flag in KEY_FLAGS if flag.group == TABLE)
+    if is_table == bool(options.input_file):
+        raise ConfigError(
+            "--input_file and a table (--url, --query ...) exclude each other"
+            if is_table
+            else "--input_file is missing: name a text, or a table by --url and --query"
+        )
+    if options.do_whole_word_mask and given.setdefault("strategy", ["whole_word"]) != [
+        "whole_word"
+    ]:
+        raise ConfigError(
+            f"--do_whole_word_mask is short for --strategy whole_word, and --strategy is "
+            f"{given['strategy'][0]}; remove one of them"
+        )
+    if options.form == DYNAMIC:
+        _leave_masks_to_training(given)
+    config = tool_config(given, options.input_file)
+    _check_lengths(options, config)
+    _check_part(options, config)
+    return config
 
 
-def _settings(options: argparse.Namespace) -> BuildSettings:
+def _leave_masks_to_training(given: dict[str, list[str]]) -> None:
+    """Dynamic rows keep their words, whatever the strategy of the training run will be."""
+    for flag in KEY_FLAGS:
+        if flag.group == MASKS and flag.name in given:
+            raise ConfigError(
+                f"--{flag.name}: --dynamic leaves masks to the configuration of the training run; "
+                "remove it, or use --static"
+            )
+    given.update(strategy=["whole_word"], max_predictions_per_seq=["null"])
+
+
+def _check_part(options: argparse.Namespace, config: RunConfig) -> None:
+    if options.part != WHOLE and config.processor.segmenter == REFERENCE_FILE:
+        raise ConfigError(
+            "--part: --segmenter reference_file pairs its lines with those of the whole text; "
+            "build without --part"
+        )
+
+
+def _source(options: argparse.Namespace, config: RunConfig) -> Source:
+    if not options.input_file:
+        return table_source(config, config.train_dataset.data_loader.query)
+    places = [place for place in options.input_file.split(",") if place]
+    return training_files(config, places, options.output_file.parent)
+
+
+def _settings(
+    options: argparse.Namespace, config: RunConfig, tokenizer: BertTokenizer
+) -> BuildSettings:
     form = options.form or STATIC
-    strategy = options.strategy or ("whole_word" if options.do_whole_word_mask else "token")
-    needs_words = form == DYNAMIC or strategy != "token"
-    _check_lengths(options)
+    words, data = config.processor, config.train_dataset
     return BuildSettings(
         record_format=_record_format(options),
         form=form,
-        max_seq_length=options.max_seq_length,
-        masking=MaskingSettings(
-            strategy=strategy,
-            masked_lm_prob=options.masked_lm_prob,
-            max_predictions_per_seq=options.max_predictions_per_seq,
-        ),
+        max_seq_length=data.max_seq_length,
+        masking=constant_masking(config, tokenizer),
         sentence_pairs=options.sentence_pairs,
         short_seq_prob=options.short_seq_prob,
         dupe_factor=options.dupe_factor or (_STATIC_COPIES if form == STATIC else 1),
         random_seed=options.random_seed,
-        segmenter=options.segmenter or ("jieba" if needs_words else "none"),
-        segmenter_options=SegmenterOptions.from_file(options.user_dict, True),
+        segmenter=segmenter(config),
+        segmenter_options=SegmenterOptions.from_file(words.user_dict, words.hmm),
+        reference_file=words.reference_file,
+        num_samples=data.data_loader.num_samples,
+        part=options.part,
         shard_bytes=options.shard_mb << 20,
         workers=options.num_workers,
     )
@@ -221,15 +289,16 @@ def _record_format(options: argparse.Namespace) -> str:
     return options.format or by_name or TFRECORD
 
 
-def _check_lengths(options: argparse.Namespace) -> None:
+def _check_lengths(options: argparse.Namespace, config: RunConfig) -> None:
+    length = config.train_dataset.max_seq_length
     special = 2 if options.sentence_pairs == SINGLE else 3
-    if options.max_seq_length < special + 2:
-        raise ConfigError(f"--max_seq_length {options.max_seq_length}: at least {special + 2}")
-    room = options.max_seq_length - special
-    if options.max_predictions_per_seq > room:
+    if length < special + 2:
+        raise ConfigError(f"--max_seq_length {length}: at least {special + 2}")
+    predictions = config.train_dataset.max_predictions_per_seq or 0
+    if predictions > length - special:
         raise ConfigError(
-            f"--max_predictions_per_seq {options.max_predictions_per_seq}: at most {room} fit "
-            f"--max_seq_length {options.max_seq_length} ({special} tokens are special)"
+            f"--max_predictions_per_seq {predictions}: at most {length - special} fit "
+            f"--max_seq_length {length} ({special} tokens are special)"
         )
 
 
@@ -257,6 +326,19 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
+
+
+def _shard_mb(text: str) -> int:
+    if _positive(text) > _LARGEST_SHARD_MB:
+        raise argparse.ArgumentTypeError(f"{text} is more than {_LARGEST_SHARD_MB}")
+    return int(text)
+
+
+def _part(text: str) -> Slice:
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if not found or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected I/N with I from 0 to N - 1")
+    return Slice(int(found[1]), int(found[2]))
 
 
 def _probability(text: str) -> float:

@@ -17,7 +17,7 @@ from mindmlm.data.cache import cached_folder
 from mindmlm.data.encoding import EncodedChunk
 from mindmlm.data.encoding_pool import encode_documents
 from mindmlm.data.packing import IsolatedSamples
-from mindmlm.data.references import ReferenceLines
+from mindmlm.data.references import ReferenceLines, reference_state
 from mindmlm.data.report import ReadReport
 from mindmlm.data.segmentation import (
     DEFAULT_OPTIONS,
@@ -201,8 +201,8 @@ class CorpusJob:
             total=total, unit="B", unit_scale=True, desc="preparing text", disable=not self.progress
         ) as bar:
             for chunk in chunks:
-                report.segmented_lines += int(chunk.counts[0])
-                report.fallback_lines += int(chunk.counts[1])
+                report.segmented_lines += int(chunk.segmented.sum())
+                report.fallback_lines += int(chunk.fallbacks.sum())
                 for document in _split_chunk(chunk):
                     number += 1
                     if len(document[1]):
@@ -238,12 +238,7 @@ class CorpusJob:
     def _reference_state(self) -> list[object]:
         if self.settings.segmenter != REFERENCE_FILE:
             return []
-        path = Path(self.settings.reference_file)
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-        return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+        return reference_state(Path(self.settings.reference_file))
 
 
 def _split_chunk(

@@ -16,6 +16,9 @@ from mindmlm.data.segmentation import (
 )
 from mindmlm.tokenizers.bert import BertTokenizer
 
+# Of a line: bool [n] "a word begins here", None = it falls back to token masking.
+Starts = np.ndarray | None
+
 
 @dataclass(frozen=True)
 class EncodedChunk:
@@ -27,7 +30,8 @@ class EncodedChunk:
         lengths: int64 [lines], tokens in each line.
         tokens: int32 [tokens].
         word_starts: bool [tokens].
-        counts: int64 [2], lines that went through the segmenter, lines that fell back.
+        segmented, fallbacks: int64 [documents], lines that went through the segmenter, and lines
+            of those that fell back.
     """
 
     hashes: np.ndarray
@@ -35,7 +39,8 @@ class EncodedChunk:
     lengths: np.ndarray
     tokens: np.ndarray
     word_starts: np.ndarray
-    counts: np.ndarray
+    segmented: np.ndarray
+    fallbacks: np.ndarray
 
 
 class CorpusEncoder:
@@ -69,47 +74,55 @@ class CorpusEncoder:
         """
         texts = [line for document in documents for line in document]
         if references is None:
-            tokens, starts, fallbacks = self._encode_lines(texts)
+            tokens, starts = self._encode_lines(texts)
         else:
-            tokens, starts, fallbacks = self._encode_with_references(texts, references)
+            tokens, starts = self._encode_with_references(texts, references)
+        lines = np.array([len(document) for document in documents], np.int64)
+        fell_back = np.array([begins is None for begins in starts], np.bool_)
+        has_words = self._split is not None or references is not None
         return EncodedChunk(
             hashes=np.array([document_hash(document) for document in documents], np.uint64),
-            lines=np.array([len(document) for document in documents], np.int64),
+            lines=lines,
             lengths=np.array([len(ids) for ids in tokens], np.int64),
             tokens=np.concatenate([np.zeros(0, np.int32), *tokens]),
-            word_starts=np.concatenate([np.zeros(0, np.bool_), *starts]),
-            counts=np.array(
-                [len(texts) if self._split or references is not None else 0, fallbacks], np.int64
+            word_starts=np.concatenate(
+                [
+                    np.zeros(0, np.bool_),
+                    *(
+                        np.ones(len(ids), np.bool_) if begins is None else begins
+                        for ids, begins in zip(tokens, starts, strict=True)
+                    ),
+                ]
             ),
+            segmented=lines if has_words else np.zeros_like(lines),
+            fallbacks=np.bincount(
+                np.repeat(np.arange(len(lines)), lines)[fell_back], minlength=len(lines)
+            ).astype(np.int64),
         )
 
-    def _encode_lines(self, texts: Sequence[str]) -> tuple[list[np.ndarray], list[np.ndarray], int]:
-        """Return tokens and word starts of every line, and how many lines fell back."""
+    def _encode_lines(self, texts: Sequence[str]) -> tuple[list[np.ndarray], list[Starts]]:
+        """Return tokens and word starts of every line."""
         is_continuation = self._tokenizer.is_continuation
         if self._split is None:
             tokens = self._tokenizer.encode_ids(texts)
-            return tokens, [piece_groups(is_continuation[ids]) for ids in tokens], 0
+            return tokens, [piece_groups(is_continuation[ids]) for ids in tokens]
         encoded = self._tokenizer.encode_batch(texts)
-        starts = []
-        fallbacks = 0
-        for text, line in zip(texts, encoded, strict=True):
-            begins = word_starts(text, line.offsets, is_continuation[line.ids], self._split)
-            fallbacks += begins is None
-            starts.append(np.ones(len(line.ids), np.bool_) if begins is None else begins)
-        return [line.ids for line in encoded], starts, fallbacks
+        starts = [
+            word_starts(text, line.offsets, is_continuation[line.ids], self._split)
+            for text, line in zip(texts, encoded, strict=True)
+        ]
+        return [line.ids for line in encoded], starts
 
     def _encode_with_references(
         self, texts: Sequence[str], references: Sequence[list[int]]
-    ) -> tuple[list[np.ndarray], list[np.ndarray], int]:
+    ) -> tuple[list[np.ndarray], list[Starts]]:
         """Return what `_encode_lines` returns; a line whose places do not fit falls back."""
         tokens = self._tokenizer.encode_ids(texts)
-        starts = []
-        fallbacks = 0
-        for ids, places in zip(tokens, references, strict=True):
-            begins = reference_starts(self._tokenizer.is_continuation[ids], places)
-            fallbacks += begins is None
-            starts.append(np.ones(len(ids), np.bool_) if begins is None else begins)
-        return tokens, starts, fallbacks
+        starts = [
+            reference_starts(self._tokenizer.is_continuation[ids], places)
+            for ids, places in zip(tokens, references, strict=True)
+        ]
+        return tokens, starts
 
 
 def document_hash(lines: Sequence[str]) -> int:

@@ -63,6 +63,15 @@ class ReferenceLines:
             taken.append(places)
         return taken
 
+    def skip(self, count: int) -> None:
+        """Pass over ``count`` lines that an earlier run has used.
+
+        Raises:
+            DataError: see `take`.
+        """
+        for _ in range(count):
+            self.take(1)
+
     def expect_end(self) -> None:
         """Check that every line was taken.
 
@@ -74,6 +83,19 @@ class ReferenceLines:
                 f"{self._path}:{self._number}: the text has only {self._number - 1} lines that are "
                 "not blank; the file belongs to another text"
             )
+
+
+def reference_state(path: Path) -> list[object]:
+    """Return values that change when the file does; a part of cache keys.
+
+    Raises:
+        DataError: the file is not there.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
 
 
 def reference_starts(continuation: np.ndarray, places: list[int]) -> np.ndarray | None:

@@ -85,18 +85,64 @@ def test_folder_of_shards_and_resume(folder, capsys):
     ("others", "message"),
     [
         (["--input_file=absent.txt"], "absent.txt: no such file or folder"),
-        (["--vocab_file=absent.txt"], "absent.txt: cannot read the vocabulary"),
-        (["--max_predictions_per_seq=127"], "at most 126 fit"),
-        (["--max_seq_length=4", "--sentence_pairs=nsp"], "at least 5"),
+        (["--vocab_file=absent.txt"], "--vocab_file: absent.txt: no such file or folder"),
+        (["--max_predictions_per_seq=127"], "at most 126 (two tokens"),
+        (["--max_seq_length=4", "--sentence_pairs=nsp", "--dynamic"], "at least 5"),
+        (
+            ["--max_seq_length=16", "--sentence_pairs=sop", "--max_predictions_per_seq=14"],
+            "at most 13 fit",
+        ),
+        (["--mixture=whole_word=1,spam=1"], "--mixture: unknown key; allowed here: token"),
+        (["--strategy=macbert"], "--similar_words_file: macbert needs a file"),
+        (["--strategy=spam"], "--strategy: expected one of token"),
+        (["--strategy=span", "--do_whole_word_mask"], "is short for --strategy whole_word"),
+        (
+            ["--dynamic", "--strategy=span"],
+            "--strategy: --dynamic leaves masks to the configuration",
+        ),
+        (["--segmenter=none", "--user_dict={folder}/vocab.txt"], "--user_dict: has no effect"),
+        (
+            ["--segmenter=reference_file"],
+            "--reference_file: segmenter reference_file needs the file",
+        ),
+        (
+            [
+                "--segmenter=reference_file",
+                "--reference_file={folder}/vocab.txt",
+                "--part=0/2",
+                "--do_whole_word_mask",
+            ],
+            "pairs its lines with those of the whole text",
+        ),
+        (["--query=SELECT 1"], "exclude each other"),
+        (["--input_file=", "--url=sqlite:///x.db"], "--query: a table needs it"),
+        (["--input_file="], "--input_file is missing"),
+        (["--input_file=", "--url=postgresql://me:secret@host/db", "--query=x"], "--url"),
+        (["--term_file={folder}/none.txt"], "--term_file: {folder}/none.txt: no such file"),
+        (["--input_format=jsonl"], "(--on_error: skip leaves it out and counts it)"),
         (["--format=mindrecord"], "is a tfrecord file by its name"),
     ],
 )
 def test_bad_flags_are_explained(folder, capsys, others, message):
+    others = [word.format(folder=folder) for word in others]
     assert main([*flags(folder, "a.tfrecord"), *others]) == 2
-    assert message in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert message.format(folder=folder) in shown
+    assert "secret" not in shown
+    assert not (folder / "a.tfrecord").exists()
 
 
-@pytest.mark.parametrize("word", ["--dupe_factor=0", "--short_seq_prob=2", "--resume=perhaps"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "--dupe_factor=0",
+        "--short_seq_prob=2",
+        "--resume=perhaps",
+        "--part=2/2",
+        "--part=1",
+        "--shard_mb=9999",
+    ],
+)
 def test_values_out_of_range_are_refused(folder, capsys, word):
     with pytest.raises(SystemExit) as exit_info:
         main([*flags(folder, "a.tfrecord"), word])

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mindmlm.data.batches import BatchLayout, EvalBatches, TrainBatches
-from mindmlm.data.building.build import BuildSettings, build_dataset
+from mindmlm.data.building.build import build_dataset
+from mindmlm.data.building.settings import BuildSettings
 from mindmlm.data.masking import MaskingSettings, VocabularyInfo
 from mindmlm.data.prepare import CorpusSettings, RecordSettings, prepare_corpus
 from mindmlm.data.prepare_records import RecordJob

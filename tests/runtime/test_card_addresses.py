@@ -102,7 +102,9 @@ def test_an_address_that_is_nowhere(machine) -> None:
 
 def test_a_machine_without_ascend(machine) -> None:
     machine()
-    with pytest.raises(ConfigError, match="hccn_tool: is not installed\n.*cannot be read: No such"):
+    with pytest.raises(
+        ConfigError, match=r"hccn_tool: is not installed\n.*cannot be read: No such"
+    ):
         card_addresses.card_addresses([0])
 
 

@@ -372,7 +372,7 @@ def test_a_key_that_stands_twice_is_refused() -> None:
 def test_what_is_no_table_at_all(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     path.write_bytes(data)
-    with pytest.raises(ConfigError, match="table.json: "):
+    with pytest.raises(ConfigError, match=r"table\.json: "):
         rank_table.read(path)
 
 

@@ -1,21 +1,19 @@
 """Build a prepared data set from a source of documents."""
 
-import copy
 import hashlib
 import json
 import shutil
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from mindmlm.data.building.columns import ColumnMaker
-from mindmlm.data.building.encoded import DocumentArrays, EncodedDocuments, split_chunk
-from mindmlm.data.building.sampling import SINGLE, sample_rows
+from mindmlm.data.building.encoded import EncodedDocuments
+from mindmlm.data.building.reader import ShardEnd, ShardReader
+from mindmlm.data.building.sampling import sample_rows
+from mindmlm.data.building.settings import BuildSettings
 from mindmlm.data.building.shards import (
     TFRECORD,
     ShardFolder,
@@ -23,58 +21,18 @@ from mindmlm.data.building.shards import (
     finished_manifest,
     publish_records,
 )
-from mindmlm.data.encoding_pool import encode_documents
-from mindmlm.data.masking import MaskingSettings, VocabularyInfo
+from mindmlm.data.masking import VocabularyInfo
 from mindmlm.data.records.manifest import Manifest
-from mindmlm.data.records.rows import STATIC
 from mindmlm.data.records.tfrecord import read_tfrecord
 from mindmlm.data.report import ReadReport
-from mindmlm.data.segmentation import DEFAULT_OPTIONS, SegmenterOptions, segmenter_version
-from mindmlm.data.sources.base import Document, Position, Source
+from mindmlm.data.sources.base import Source
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import write_text_atomic
 from mindmlm.tokenizers.bert import BertTokenizer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DATASET_FILE = "dataset.json"
 _PARTS_SUFFIX = ".parts"
-
-
-@dataclass(frozen=True)
-class BuildSettings:
-    """How documents become rows.
-
-    Attributes:
-        record_format: "mindrecord" or "tfrecord".
-        form: "static" masks now; "dynamic" leaves it to training.
-        max_seq_length: tokens of a row with its special ones.
-        masking: of static rows.
-        sentence_pairs, short_seq_prob: see `sample_rows`.
-        dupe_factor: passes over the text, each with other masks and other short rows.
-        random_seed: of everything random.
-        segmenter, segmenter_options: how words are found.
-        shard_bytes: text of one shard, which is in memory at once.
-        workers: processes that tokenize; no influence on the result.
-    """
-
-    record_format: str = TFRECORD
-    form: str = STATIC
-    max_seq_length: int = 128
-    masking: MaskingSettings = field(default_factory=MaskingSettings)
-    sentence_pairs: str = SINGLE
-    short_seq_prob: float = 0.1
-    dupe_factor: int = 10
-    random_seed: int = 12345
-    segmenter: str = "none"
-    segmenter_options: SegmenterOptions = DEFAULT_OPTIONS
-    shard_bytes: int = 32 << 20
-    workers: int = 2
-
-    def identity(self) -> dict[str, Any]:
-        """Return all that decides the rows, for a digest."""
-        values = asdict(self)
-        del values["workers"]
-        return {**values, "segmenter": segmenter_version(self.segmenter)}
 
 
 @dataclass(frozen=True)
@@ -137,41 +95,6 @@ def _exists_already(output: Path) -> DataError:
     )
 
 
-@dataclass(frozen=True)
-class _ShardEnd:
-    documents: int
-    position: Position
-    report: dict[str, Any]
-
-
-class _Reader:
-    """Streams documents and notes where each shard ends."""
-
-    def __init__(self, source: Source, shard_bytes: int, last: Manifest | None) -> None:
-        self._source = source
-        self._shard_bytes = shard_bytes
-        self._start = tuple(last.source_end) if last else None
-        self.report = ReadReport.from_dict(last.report) if last else ReadReport()
-        self.ends: deque[_ShardEnd] = deque()
-
-    def documents(self) -> Iterator[Document]:
-        size, position = 0, self._start
-        for position, document in self._source.documents(self.report, start=self._start):
-            self.report.documents += 1
-            size += sum(len(line.encode()) for line in document.lines)
-            if size >= self._shard_bytes:
-                self._end_shard(position)
-                size = 0
-            yield document
-        if size and position is not None:
-            self._end_shard(position)
-
-    def _end_shard(self, position: Position) -> None:
-        # A copy: the counts go on while earlier shards are still being encoded.
-        report = copy.deepcopy(self.report.to_dict())
-        self.ends.append(_ShardEnd(self.report.documents, position, report))
-
-
 class _Builder:
     def __init__(
         self,
@@ -200,7 +123,7 @@ class _Builder:
             "tokenizers": metadata.version("tokenizers"),
             "settings": settings.identity(),
         }
-        text = json.dumps(parts, sort_keys=True, default=str)
+        text = json.dumps(parts, sort_keys=True)
         self.digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def run(self, resume: bool) -> BuildResult:
@@ -232,79 +155,56 @@ class _Builder:
     def merge(self, output: Path, parts: BuildResult) -> BuildResult:
         """Make one file of all shards."""
         batches = (columns for part in parts.files for _, columns in read_tfrecord(part))
-        manifest = self._manifest(0, [], parts.report.documents, parts.report.to_dict())
+        report = parts.report
+        manifest = self._manifest(0, ShardEnd(report.documents, 0, (), report.to_dict()))
         publish_records(output, self._settings.record_format, batches, manifest)
         return BuildResult([output], parts.rows, parts.report)
 
     def _write_missing(self, finished: list[Manifest]) -> list[Manifest]:
         last = finished[-1] if finished else None
-        reader = _Reader(self._source, self._settings.shard_bytes, last)
+        reader = ShardReader(self._source, self._tokenizer, self._settings, last)
+        report = reader.report
+        tokens, rows = report.tokens, report.samples
         written: list[Manifest] = []
         with tqdm(
             total=self._source.size_bytes(),
-            initial=reader.report.bytes_read,
+            initial=report.bytes_read,
             unit="B",
             unit_scale=True,
             desc="building records",
             disable=not self._progress,
         ) as bar:
-            tokens, rows = reader.report.tokens, reader.report.samples
-            for end, documents in self._shards(reader, last.documents if last else 0):
+            for end, documents in reader.shards():
                 number = len(finished) + len(written)
-                tokens += sum(len(document[0]) for document in documents)
+                tokens += len(documents.tokens)
                 end.report.update(tokens=tokens, samples=rows)
-                written += self._write_shard(number, end, documents)
-                rows = written[-1].report["samples"] if written else rows
+                if len(documents):
+                    written.append(self._write_shard(number, end, documents))
+                    rows = written[-1].report["samples"]
                 bar.update(end.report["bytes_read"] - bar.n)
         return written
 
-    def _shards(
-        self, reader: _Reader, count: int
-    ) -> Iterator[tuple[_ShardEnd, list[DocumentArrays]]]:
-        held: list[DocumentArrays] = []
-        chunks = encode_documents(
-            reader.documents(),
-            self._tokenizer,
-            self._settings.segmenter,
-            self._settings.workers,
-            self._settings.segmenter_options,
-        )
-        for chunk in chunks:
-            for document in split_chunk(chunk):
-                held.append(document)
-                count += 1
-                if reader.ends and reader.ends[0].documents == count:
-                    yield reader.ends.popleft(), held
-                    held = []
-        if held:
-            yield reader.ends.popleft(), held
-
-    def _write_shard(
-        self, number: int, end: _ShardEnd, documents: list[DocumentArrays]
-    ) -> list[Manifest]:
+    def _write_shard(self, number: int, end: ShardEnd, documents: EncodedDocuments) -> Manifest:
         settings = self._settings
-        joined = EncodedDocuments.join(documents)
-        if not len(joined.tokens):
-            return []
+        unique = settings.number_of(number)
         passes = [
             sample_rows(
-                joined,
+                documents,
                 settings.sentence_pairs,
                 settings.max_seq_length,
                 settings.short_seq_prob,
-                (settings.random_seed, number, number_of_pass),
+                (settings.random_seed, unique, number_of_pass),
             )
             for number_of_pass in range(settings.dupe_factor)
         ]
         end.report["samples"] += sum(map(len, passes))
-        manifest = self._manifest(number, list(end.position), end.documents, end.report)
-        batches = self._maker.batches(joined, passes, number)
+        batches = self._maker.batches(documents, passes, unique)
         path = self._folder.shard(number)
-        return [publish_records(path, self._folder.record_format, batches, manifest)]
+        return publish_records(
+            path, self._folder.record_format, batches, self._manifest(number, end)
+        )
 
-    def _manifest(
-        self, shard: int, position: list[int | str], documents: int, report: dict[str, Any]
-    ) -> Manifest:
+    def _manifest(self, shard: int, end: ShardEnd) -> Manifest:
         return Manifest(
             files={},
             rows=0,
@@ -313,7 +213,8 @@ class _Builder:
             tokenizer_fingerprint=self._tokenizer.fingerprint(),
             build=self.digest,
             shard=shard,
-            source_end=position,
-            documents=documents,
-            report=report,
+            source_end=list(end.position),
+            documents=end.documents,
+            lines=end.lines,
+            report=end.report,
         )

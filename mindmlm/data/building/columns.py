@@ -1,7 +1,7 @@
 """Rows of a shard as the columns that are written: masked once, or left to be masked later."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from mindmlm.data.sampler import GlobalOrder
 
 _ROWS_AT_ONCE = 1024
 _SHARD_SHIFT = 40
+_CORPUS_TOKENS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,27 +43,37 @@ class ColumnMaker:
             passes: the rows of each pass over the documents; each has masks of its own.
             shard: number of the shard, so that no two rows of a data set share random bits.
         """
-        spans = np.concatenate([rows.spans for rows in passes])
-        labels = np.concatenate([rows.labels for rows in passes])
-        counts = [len(rows) for rows in passes]
-        numbers = np.repeat(np.arange(len(passes)), counts)
-        within = np.concatenate([np.arange(count) for count in counts])
-        sample_ids = within + (shard << _SHARD_SHIFT)
-        order, _ = GlobalOrder(len(spans), self.seed + shard).at(0, len(spans))
-        for begin in range(0, len(order), _ROWS_AT_ONCE):
-            here = order[begin : begin + _ROWS_AT_ONCE]
-            rows = assemble_rows(documents, spans[here], self.max_seq_length, self.vocabulary)
+        ends = np.cumsum([len(rows) for rows in passes])
+        order = GlobalOrder(int(ends[-1]), self.seed + shard)
+        masking = self._masking_of(documents)
+        for begin in range(0, int(ends[-1]), _ROWS_AT_ONCE):
+            here, _ = order.at(begin, min(_ROWS_AT_ONCE, int(ends[-1]) - begin))
+            number = np.searchsorted(ends, here, side="right")
+            within = here - (ends - np.diff(ends, prepend=0))[number]
+            spans, labels = _pick(passes, number, within)
+            rows = assemble_rows(documents, spans, self.max_seq_length, self.vocabulary)
             if self.form == STATIC:
-                columns = self._masked(rows, numbers[here], sample_ids[here])
+                sample_ids = within + (shard << _SHARD_SHIFT)
+                columns = self._masked(rows, masking, number, sample_ids)
             else:
                 columns = _unmasked(rows)
-            columns["next_sentence_labels"] = Ragged.of_matrix(labels[here, None])
+            columns["next_sentence_labels"] = Ragged.of_matrix(labels[:, None])
             yield columns
 
-    def _masked(self, rows: AssembledRows, epochs: np.ndarray, sample_ids: np.ndarray) -> Columns:
-        masked = mask_batch(
-            rows.batch, self.masking, self.vocabulary, self.seed, epochs, sample_ids
-        )
+    def _masking_of(self, documents: EncodedDocuments) -> MaskingSettings:
+        """Return the masking of a shard: random tokens of spans come from the shard's text."""
+        tokens = documents.tokens[:: -(-len(documents.tokens) // _CORPUS_TOKENS)]
+        ordinary = tokens[~self.vocabulary.is_special[tokens]]
+        return replace(self.masking, corpus_tokens=ordinary if len(ordinary) else None)
+
+    def _masked(
+        self,
+        rows: AssembledRows,
+        masking: MaskingSettings,
+        epochs: np.ndarray,
+        sample_ids: np.ndarray,
+    ) -> Columns:
+        masked = mask_batch(rows.batch, masking, self.vocabulary, self.seed, epochs, sample_ids)
         matrices = {
             "input_ids": masked.input_ids,
             "input_mask": masked.input_mask,
@@ -72,6 +83,18 @@ class ColumnMaker:
             "masked_lm_weights": masked.masked_lm_weights,
         }
         return {name: Ragged.of_matrix(matrix) for name, matrix in matrices.items()}
+
+
+def _pick(
+    passes: list[Rows], number: np.ndarray, within: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return spans int64 [rows, 4] and labels int64 [rows] of row ``within`` of pass ``number``."""
+    spans = np.empty((len(number), 4), np.int64)
+    labels = np.empty(len(number), np.int64)
+    for place, rows in enumerate(passes):
+        here = number == place
+        spans[here], labels[here] = rows.spans[within[here]], rows.labels[within[here]]
+    return spans, labels
 
 
 def _unmasked(rows: AssembledRows) -> Columns:

@@ -1,6 +1,5 @@
 """The encoded documents of one shard, and how rows are put together from stretches of them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,50 +7,76 @@ import numpy as np
 from mindmlm.data.encoding import EncodedChunk
 from mindmlm.data.masking import TokenBatch, VocabularyInfo
 
-DocumentArrays = tuple[np.ndarray, np.ndarray, np.ndarray]
-
 
 @dataclass(frozen=True)
 class EncodedDocuments:
-    """Documents one after the other.
+    """Documents one after the other; those without tokens are left out.
 
     Attributes:
         tokens: int32 [n].
         word_starts: bool [n].
-        segment_ends: one int64 array for each document: where in ``tokens`` each of its
-            segments (lines) ends. The first begins where the document before ends.
+        segment_ends: int64 [segments], where in ``tokens`` each segment (line) ends. Each begins
+            where the one before ends.
+        document_ends: int64 [documents], where in ``segment_ends`` each document ends.
     """
 
     tokens: np.ndarray
     word_starts: np.ndarray
-    segment_ends: list[np.ndarray]
+    segment_ends: np.ndarray
+    document_ends: np.ndarray
 
-    @classmethod
-    def join(cls, documents: list[DocumentArrays]) -> "EncodedDocuments":
-        """Put documents together, given as (tokens, word starts, tokens of each segment).
+    def __len__(self) -> int:
+        return len(self.document_ends)
 
-        Those without tokens are left out.
-        """
-        documents = [document for document in documents if len(document[0])]
-        ends, begin = [], 0
-        for tokens, _, lengths in documents:
-            ends.append(begin + np.cumsum(lengths[lengths > 0]))
-            begin += len(tokens)
-        return cls(
-            np.concatenate([np.zeros(0, np.int32), *(document[0] for document in documents)]),
-            np.concatenate([np.zeros(0, np.bool_), *(document[1] for document in documents)]),
-            ends,
+    def token_ends(self) -> np.ndarray:
+        """Return int64 [documents], where in ``tokens`` each document ends."""
+        return self.segment_ends[self.document_ends - 1]
+
+
+class DocumentBuffer:
+    """Collects encoded documents until a shard of them is complete.
+
+    Arrays grow in place: joining pieces at the end would hold everything twice.
+    """
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self.documents = 0
+        self._tokens = bytearray()
+        self._word_starts = bytearray()
+        self._line_lengths = bytearray()
+        self._line_counts = bytearray()
+
+    def add(self, chunk: EncodedChunk, begin: int, end: int) -> None:
+        """Take the documents ``begin`` .. ``end`` of a chunk."""
+        line_ends = np.concatenate([[0], np.cumsum(chunk.lines)])
+        lines = slice(int(line_ends[begin]), int(line_ends[end]))
+        first = int(chunk.lengths[: lines.start].sum())
+        tokens = slice(first, first + int(chunk.lengths[lines].sum()))
+        self.documents += end - begin
+        self._tokens += chunk.tokens[tokens].astype(np.int32, copy=False).tobytes()
+        self._word_starts += chunk.word_starts[tokens].astype(np.bool_, copy=False).tobytes()
+        self._line_lengths += chunk.lengths[lines].astype(np.int64, copy=False).tobytes()
+        self._line_counts += chunk.lines[begin:end].astype(np.int64, copy=False).tobytes()
+
+    def take(self) -> EncodedDocuments:
+        """Return everything and begin anew."""
+        lengths = np.frombuffer(self._line_lengths, np.int64)
+        counts = np.frombuffer(self._line_counts, np.int64)
+        filled = lengths > 0
+        document = np.repeat(np.arange(len(counts)), counts)
+        segments = np.bincount(document[filled], minlength=len(counts))
+        documents = EncodedDocuments(
+            np.frombuffer(self._tokens, np.int32),
+            np.frombuffer(self._word_starts, np.bool_),
+            np.cumsum(lengths[filled]),
+            np.cumsum(segments[segments > 0]),
         )
-
-
-def split_chunk(chunk: EncodedChunk) -> Iterator[DocumentArrays]:
-    """Yield (tokens, word starts, tokens of each line) of every document of a chunk."""
-    line, token = 0, 0
-    for lines in chunk.lines.tolist():
-        lengths = chunk.lengths[line : line + lines]
-        end = token + int(lengths.sum())
-        yield chunk.tokens[token:end], chunk.word_starts[token:end], lengths
-        line, token = line + lines, end
+        # The arrays keep the old buffers alive.
+        self._clear()
+        return documents
 
 
 @dataclass(frozen=True)
@@ -59,8 +84,8 @@ class Rows:
     """Rows `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` as stretches of the shard's tokens.
 
     Attributes:
-        spans: int64 [rows, 4], begin and end of A, begin and end of B; an empty B = no B.
-        labels: int64 [rows], 1 = B does not follow A (NSP), or follows it in reverse (SOP).
+        spans: int32 [rows, 4], begin and end of A, begin and end of B; an empty B = no B.
+        labels: int8 [rows], 1 = B does not follow A (NSP), or follows it in reverse (SOP).
     """
 
     spans: np.ndarray
@@ -86,7 +111,7 @@ class AssembledRows:
 def assemble_rows(
     documents: EncodedDocuments, spans: np.ndarray, columns: int, vocabulary: VocabularyInfo
 ) -> AssembledRows:
-    """Return ``spans`` (int64 [rows, 4], see `Rows`) as rows of ``columns`` tokens."""
+    """Return ``spans`` (int32 [rows, 4], see `Rows`) as rows of ``columns`` tokens."""
     begin_a, end_a, begin_b, end_b = (spans[:, place, None] for place in range(4))
     size_a, size_b = end_a - begin_a, end_b - begin_b
     column = np.arange(columns)

@@ -1,5 +1,8 @@
 """Documents cut into rows: single texts, next-sentence pairs (BERT), ordered pairs (ALBERT)."""
 
+from array import array
+from itertools import pairwise
+
 import numpy as np
 
 from mindmlm.data.blocks import block_end
@@ -39,31 +42,22 @@ def sample_rows(
         seed: of all random choices.
     """
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+    # Four bytes a number: tuples of a whole shard would take more memory than its tokens.
+    spans, labels = array("i"), array("b")
     if sentence_pairs == SINGLE:
-        spans = [
-            (*span, 0, 0)
-            for begin, end in _borders(documents)
-            for span in _cut(documents, begin, end, max_seq_length - 2, short_seq_prob, random)
-        ]
-        labels = [0] * len(spans)
+        begin = 0
+        for end in documents.token_ends().tolist():
+            for span in _cut(documents, begin, end, max_seq_length - 2, short_seq_prob, random):
+                spans.extend((*span, 0, 0))
+                labels.append(0)
+            begin = end
     else:
         sampler = _PairSampler(documents, sentence_pairs, max_seq_length - 3, random)
-        pairs = [
-            pair
-            for number in range(len(documents.segment_ends))
-            for pair in sampler.pairs(number, short_seq_prob)
-        ]
-        spans = [(*first, *second) for first, second, _ in pairs]
-        labels = [label for _, _, label in pairs]
-    return Rows(np.array(spans, np.int64).reshape(-1, 4), np.array(labels, np.int64))
-
-
-def _borders(documents: EncodedDocuments) -> list[Span]:
-    result, begin = [], 0
-    for ends in documents.segment_ends:
-        result.append((begin, int(ends[-1])))
-        begin = int(ends[-1])
-    return result
+        for number in range(len(documents)):
+            for first, second, label in sampler.pairs(number, short_seq_prob):
+                spans.extend((*first, *second))
+                labels.append(label)
+    return Rows(np.array(spans, np.int32).reshape(-1, 4), np.array(labels, np.int8))
 
 
 def _cut(
@@ -98,21 +92,22 @@ class _PairSampler:
         room: int,
         random: np.random.Generator,
     ) -> None:
-        self._segments = _segments(documents)
+        self._ends = documents.segment_ends
+        self._document_ends = documents.document_ends
         self._ordered = sentence_pairs == SOP
         self._room = room
         self._random = random
 
     def pairs(self, document: int, short_seq_prob: float) -> list[_Pair]:
         """Return (A, B, label) of one document, truncated to the room."""
-        segments = self._segments[document]
+        segments = self._segments(document)
         target = _target(self._room, short_seq_prob, self._random)
         pairs = []
         first, place, length = 0, 0, 0
         while place < len(segments):
             length += segments[place][1] - segments[place][0]
             if place == len(segments) - 1 or length >= target:
-                second, label, used = self._second(document, first, place + 1, target)
+                second, label, used = self._second(segments, document, first, place + 1, target)
                 part = (segments[first][0], segments[used - 1][1])
                 if self._ordered and label == 0 and self._random.random() < 0.5:
                     pairs.append((*self._truncate(second, part), 1))
@@ -124,9 +119,17 @@ class _PairSampler:
             place += 1
         return pairs
 
-    def _second(self, document: int, first: int, end: int, target: int) -> tuple[Span, int, int]:
+    def _segments(self, document: int) -> list[Span]:
+        """Return the segments of a document."""
+        first = int(self._document_ends[document - 1]) if document else 0
+        begin = int(self._ends[first - 1]) if first else 0
+        ends = self._ends[first : self._document_ends[document]].tolist()
+        return list(pairwise([begin, *ends]))
+
+    def _second(
+        self, segments: list[Span], document: int, first: int, end: int, target: int
+    ) -> tuple[Span, int, int]:
         """Return B, its label and the first segment that is not part of A."""
-        segments = self._segments[document]
         used = first + 1
         if end - first >= 2:
             used = first + int(self._random.integers(1, end - first))
@@ -139,10 +142,10 @@ class _PairSampler:
     def _random_part(self, document: int, target: int) -> Span:
         other = document
         for _ in range(_RANDOM_DOCUMENT_TRIES):
-            other = int(self._random.integers(len(self._segments)))
+            other = int(self._random.integers(len(self._document_ends)))
             if other != document:
                 break
-        segments = self._segments[other]
+        segments = self._segments(other)
         start = int(self._random.integers(len(segments)))
         end = start + 1
         while end < len(segments) and segments[end - 1][1] - segments[start][0] < target:
@@ -163,14 +166,3 @@ class _PairSampler:
                 part[0] += front
                 part[1] -= cut - front
         return (parts[0][0], parts[0][1]), (parts[1][0], parts[1][1])
-
-
-def _segments(documents: EncodedDocuments) -> list[list[Span]]:
-    result, begin = [], 0
-    for ends in documents.segment_ends:
-        spans = []
-        for end in ends.tolist():
-            spans.append((begin, end))
-            begin = end
-        result.append(spans)
-    return result

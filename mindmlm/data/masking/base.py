@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,16 @@ class MaskingSettings:
     terms: TermTable | None = None
     similar_words: SimilarWords | None = None
     corpus_tokens: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    def identity(self) -> dict[str, Any]:
+        """Return JSON values that decide the masks, for a digest; without ``corpus_tokens``."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.compare}
+        terms, words = self.terms, self.similar_words
+        return {
+            **values,
+            "terms": None if terms is None else terms.fingerprint(),
+            "similar_words": None if words is None else words.fingerprint(),
+        }
 
     def predictions(self, max_seq_length: int) -> int:
         """Return P for rows of ``max_seq_length`` tokens."""

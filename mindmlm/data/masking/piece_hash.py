@@ -1,5 +1,7 @@
 """Look up sequences of tokens in a batch: a rolling hash of 64 bits."""
 
+import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -46,3 +48,12 @@ class RollingHash:
 def hash_of(ids: np.ndarray) -> int:
     """Return the hash of a whole sequence."""
     return int(RollingHash(ids).of(np.array(0), np.array(len(ids))))
+
+
+def fingerprint_of(arrays: Sequence[np.ndarray]) -> str:
+    """Return a hexadecimal digest of arrays, their types and lengths."""
+    digest = hashlib.blake2b(digest_size=16)
+    for values in arrays:
+        digest.update(f"{values.dtype.str}{values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()

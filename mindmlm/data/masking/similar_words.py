@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mindmlm.data.masking.piece_hash import RollingHash
+from mindmlm.data.masking.piece_hash import RollingHash, fingerprint_of
 
 
 class SimilarWords:
@@ -40,6 +40,10 @@ class SimilarWords:
     def number_with_similar(self) -> int:
         """Words that have at least one similar word."""
         return int((self._counts > 0).sum())
+
+    def fingerprint(self) -> str:
+        """Return a digest of the words and what each may become."""
+        return fingerprint_of([self._sizes, self._pieces, self._counts, self._similar])
 
     def look_up(self, ids: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return int64 [w], the places in the table of stretches of ``ids``; -1 = not in it."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindmlm.data.masking.piece_hash import RollingHash, hash_of
+from mindmlm.data.masking.piece_hash import RollingHash, fingerprint_of, hash_of
 from mindmlm.data.word_files import read_lines
 from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import BertTokenizer
@@ -49,6 +49,12 @@ class TermTable:
                 "every one gives [UNK]"
             )
         return cls(known, weight)
+
+    def fingerprint(self) -> str:
+        """Return a digest of the terms and their weight."""
+        parts = [np.array([self.weight])]
+        parts += [hashes for _, hashes in sorted(self._hashes.items())]
+        return fingerprint_of(parts)
 
     def find(self, input_ids: np.ndarray, word_starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mark the terms in rows.

@@ -29,7 +29,7 @@ class Manifest:
         build: digest of input and settings; files with the same one belong together.
         shard: number of the file in its build, from 0.
         source_end: position in the input behind the last document, see `Position`.
-        documents: documents of the input up to there, from its beginning.
+        documents, lines: of the input up to there, from its beginning.
         report: counts of this file's part of the input, see `ReadReport`.
     """
 
@@ -42,6 +42,7 @@ class Manifest:
     shard: int = 0
     source_end: list[int | str] = field(default_factory=list)
     documents: int = 0
+    lines: int = 0
     report: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 

@@ -32,7 +32,7 @@ class FileDataset:
         Raises:
             DataError: there are none.
         """
-        return self._source(resolve_split(self._listing, "train"))
+        return self._source(resolve_split(self.listing, "train"))
 
     def evaluation_beside_training(self) -> Source | None:
         """Return the source of a training folder's valid, dev or eval files; None without any.
@@ -40,7 +40,7 @@ class FileDataset:
         Raises:
             DataError: the place is not there.
         """
-        files = list_split(self._listing, "eval")
+        files = list_split(self.listing, "eval")
         return self._source(files) if files else None
 
     def evaluation(self) -> Source:
@@ -49,10 +49,15 @@ class FileDataset:
         Raises:
             DataError: there is no text.
         """
-        return self._source(resolve_evaluation(self._listing))
+        return self._source(resolve_evaluation(self.listing))
 
     @cached_property
-    def _listing(self) -> Listing:
+    def listing(self) -> Listing:
+        """The files of the place.
+
+        Raises:
+            DataError: there are none, or they cannot be listed.
+        """
         return self.location.listing()
 
     def _source(self, files: tuple[StoredFile, ...]) -> Source:

@@ -38,8 +38,9 @@ FORMAT_SUFFIXES = {
 class FileSource(Source):
     """The documents of files, in the order of the files.
 
-    A position is (files read, documents read, place in the file). A slice takes every
-    ``count``-th document; the other ones are read and dropped.
+    A position is (files read, documents read, place in the file: the line or row up to which was
+    read, for lines the byte behind it, and the document's last line where that is another). A
+    slice takes every ``count``-th document; the other ones are read and dropped.
 
     Attributes:
         files: at least one.
@@ -78,7 +79,8 @@ class FileSource(Source):
 
     def place(self, position: Position) -> str:
         """Return the file and the line (or row) that a document ended at."""
-        return f"{self.files[int(position[0])].name}:{position[2]}"
+        line = position[4] if len(position) > 4 else position[2]
+        return f"{self.files[int(position[0])].name}:{line}"
 
     def identity(self) -> dict[str, Any]:
         """Return what the files are (path, size and time of change) and how they are read."""

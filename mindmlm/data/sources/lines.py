@@ -35,9 +35,10 @@ def read_lines(
     with open_contents(file) as contents:
         number, end = start
         has_text = number > 0
-        count_stored = _StoredBytes(contents, report) if contents.compression else None
         try:
             contents.skip(end)
+            # Behind the skipping: what was read before was counted before.
+            count_stored = _StoredBytes(contents, report, end) if contents.compression else None
             for raw, length in _raw_lines(contents.stream, options.max_line_bytes):
                 number += 1
                 line = _decoded(file, number, end, raw, options, report)
@@ -60,10 +61,10 @@ def read_lines(
 class _StoredBytes:
     """Counts how far a compressed file has been read."""
 
-    def __init__(self, contents: Contents, report: ReadReport) -> None:
+    def __init__(self, contents: Contents, report: ReadReport, skipped: int) -> None:
         self._stored = contents.stored
         self._report = report
-        self._counted = 0
+        self._counted = contents.stored.tell() if skipped else 0
 
     def __call__(self) -> None:
         position = self._stored.tell()

@@ -57,12 +57,12 @@ def _rows(
                 return
             row_bytes = file.size() / table.metadata.num_rows
             for batch in _batches(table, list(options.text_field), start):
-                before = number
                 for row in _fields(batch):
                     number += 1
                     report.lines += 1
+                    # Row by row, so that a report that is kept with a position fits it.
+                    report.bytes_read += int(number * row_bytes) - int((number - 1) * row_bytes)
                     yield number, row
-                report.bytes_read += int(number * row_bytes) - int(before * row_bytes)
         except (arrow.ArrowException, OSError) as error:
             place = f"{file.name}, row {number + 1}"
             raise DataError(f"{place}: cannot read the table: {error}") from None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mindmlm.data.report import ReadReport
 from mindmlm.data.sources.base import Document
-from mindmlm.data.sources.lines import Line, LinePosition, read_lines
+from mindmlm.data.sources.lines import Line, read_lines
 from mindmlm.data.sources.options import ReadOptions
 from mindmlm.data.sources.stored_file import StoredFile
 
@@ -12,16 +12,19 @@ MAX_DOCUMENT_CHARACTERS = 8_000_000
 
 
 def text_documents(
-    file: StoredFile, options: ReadOptions, report: ReadReport, start: LinePosition = (0, 0)
-) -> Iterator[tuple[LinePosition, Document]]:
+    file: StoredFile, options: ReadOptions, report: ReadReport, start: tuple[int, ...] = (0, 0)
+) -> Iterator[tuple[tuple[int, ...], Document]]:
     """Stream the documents of a text file, each with the line and byte behind it.
+
+    Behind a document that blank lines end lies the first of them, which has been read (and
+    counted) by then; the document's own last line is the third number.
 
     A document of more than 8 million characters is divided, so that memory stays bounded.
 
     Raises:
         DataError: see `read_lines`.
     """
-    lines = read_lines(file, options, report, start)
+    lines = read_lines(file, options, report, (start[0], start[1]))
     if options.text_format == "line":
         for number, end, line in lines:
             if line:
@@ -32,21 +35,23 @@ def text_documents(
 
 def _by_blank_lines(
     lines: Iterator[Line], report: ReadReport
-) -> Iterator[tuple[LinePosition, Document]]:
+) -> Iterator[tuple[tuple[int, ...], Document]]:
     held: list[str] = []
     characters = 0
-    position = (0, 0)
+    last = (0, 0)
     for number, end, line in lines:
         if line is None:
             continue
-        if not line or characters + len(line) > MAX_DOCUMENT_CHARACTERS:
-            report.divided_documents += bool(line and held)
-            if held:
-                yield position, Document(tuple(held))
+        if held and not line:
+            yield (number, end, last[0]), Document(tuple(held))
+            held, characters = [], 0
+        elif held and characters + len(line) > MAX_DOCUMENT_CHARACTERS:
+            report.divided_documents += 1
+            yield last, Document(tuple(held))
             held, characters = [], 0
         if line:
             held.append(line)
             characters += len(line)
-            position = (number, end)
+            last = (number, end)
     if held:
-        yield position, Document(tuple(held))
+        yield last, Document(tuple(held))

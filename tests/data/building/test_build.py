@@ -9,7 +9,8 @@ import pytest
 
 from mindmlm.data.building import build as build_module
 from mindmlm.data.building import shards as shards_module
-from mindmlm.data.building.build import BuildSettings, build_dataset
+from mindmlm.data.building.build import build_dataset
+from mindmlm.data.building.settings import BuildSettings
 from mindmlm.data.masking import MaskingSettings
 from mindmlm.data.records.manifest import manifest_path, verified_manifest
 from mindmlm.data.records.mindrecord import index_of, read_mindrecord

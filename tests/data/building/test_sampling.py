@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mindmlm.data.building.encoded import EncodedDocuments, assemble_rows
+from mindmlm.data.building.encoded import DocumentBuffer, EncodedDocuments, assemble_rows
 from mindmlm.data.building.sampling import sample_rows
+from mindmlm.data.encoding import EncodedChunk
 from mindmlm.data.masking import VocabularyInfo
 from mindmlm.tokenizers.bert import BertTokenizer
 
@@ -17,14 +18,22 @@ documents_strategy = st.lists(
 
 def documents_of(sizes: list[list[int]], seed: int = 0) -> EncodedDocuments:
     """Tokens count up from 5, so a stretch tells where it came from."""
-    rng = np.random.default_rng(seed)
-    documents, begin = [], 5
-    for lengths in sizes:
-        total = sum(lengths)
-        starts = rng.random(total) < 0.6
-        documents.append((np.arange(begin, begin + total), starts, np.array(lengths)))
-        begin += total
-    return EncodedDocuments.join(documents)
+    lengths = np.array([length for document in sizes for length in document], np.int64)
+    total = int(lengths.sum())
+    counts = np.array([len(document) for document in sizes], np.int64)
+    chunk = EncodedChunk(
+        hashes=np.zeros(len(sizes), np.uint64),
+        lines=counts,
+        lengths=lengths,
+        tokens=np.arange(5, 5 + total, dtype=np.int32),
+        word_starts=np.random.default_rng(seed).random(total) < 0.6,
+        segmented=counts,
+        fallbacks=np.zeros_like(counts),
+    )
+    buffer = DocumentBuffer()
+    for begin, end in ((0, len(sizes) // 2), (len(sizes) // 2, len(sizes))):
+        buffer.add(chunk, begin, end)
+    return buffer.take()
 
 
 def many_documents(seed: int = 1) -> EncodedDocuments:
@@ -33,7 +42,7 @@ def many_documents(seed: int = 1) -> EncodedDocuments:
 
 
 def document_of_place(documents: EncodedDocuments) -> np.ndarray:
-    sizes = np.diff([0, *(ends[-1] for ends in documents.segment_ends)])
+    sizes = np.diff(documents.token_ends(), prepend=0)
     return np.repeat(np.arange(len(sizes)), sizes)
 
 

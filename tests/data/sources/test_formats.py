@@ -168,11 +168,14 @@ def test_reading_goes_on_behind_any_position(
     assert [seen[position] for position, _ in everything] == [d for _, d in everything]
     assert sum(map(len, parts)) == len(everything)
     for index, part in enumerate(parts):
-        for number, (position, _) in enumerate(part):
-            rest = source.documents(
-                ReadReport(), Slice(index, count), position_round_trip(position)
-            )
+        whole = ReadReport()
+        stream = source.documents(whole, Slice(index, count))
+        saved = [(position, json.dumps(whole.to_dict())) for position, _ in stream]
+        for number, (position, counts) in enumerate(saved):
+            report = ReadReport.from_dict(json.loads(counts))
+            rest = source.documents(report, Slice(index, count), position_round_trip(position))
             assert list(rest) == part[number + 1 :]
+            assert report.to_dict() == whole.to_dict()
 
 
 def test_fields_are_chosen_and_joined(tmp_path: Path) -> None:

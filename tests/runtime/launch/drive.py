@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from mindmlm.errors import MindmlmError
 from mindmlm.runtime.launch.job import Job, new_log_dir, run
 from mindmlm.runtime.launch.plan import Plan
 from mindmlm.runtime.launch.supervisor import Limits
@@ -31,4 +32,8 @@ job = Job(
     max_restarts=options.get("max_restarts", 0),
     new_port=options.get("new_port", False),
 )
-sys.exit(run(job))
+try:
+    sys.exit(run(job))
+except MindmlmError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)

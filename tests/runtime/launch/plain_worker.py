@@ -1,7 +1,8 @@
 """A rank without MindSpore: ranks meet after every step, through files, and save when asked to.
 
 What it does beside that stands in the environment: PLAIN_STEPS, PLAIN_SECONDS of a step,
-PLAIN_FAULT ("rank:step:what") and PLAIN_CHILD (start a process that never ends).
+PLAIN_FAULT ("rank:step:what", commas between several) and PLAIN_CHILD (start a process that never
+ends).
 """
 
 import faulthandler
@@ -32,9 +33,13 @@ def meet(step: int, wants_stop: bool) -> bool:
 
 
 def fault(step: int) -> None:
-    rank, at, what = (os.environ.get("PLAIN_FAULT") or "-1:0:none").split(":")
-    if (int(rank), int(at)) != (RANK, step):
-        return
+    for one in os.environ.get("PLAIN_FAULT", "").split(","):
+        rank, at, what = one.split(":") if one else ("-1", "0", "")
+        if (int(rank), int(at)) == (RANK, step):
+            break_down(what, step)
+
+
+def break_down(what: str, step: int) -> None:
     if what == "raise":
         raise ValueError(f"rank {RANK} breaks on purpose at step {step}")
     if what == "sleep":
