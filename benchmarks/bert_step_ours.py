@@ -21,11 +21,12 @@ def main() -> None:
     initialise("CPU", device_id=0, mode=0)
     from mindmlm import build
     from mindmlm.models.bert.dropout_sites import dropout_sites
-    from mindmlm.models.bert.heads import BertForMaskedLM
     from mindmlm.models.dropout import keep_masks
+    from mindmlm.parallel.agreement import Agreement
+    from mindmlm.parallel.micro_batch import MicroBatch
+    from mindmlm.parallel.place import Place
     from mindmlm.training.phases import PhaseTimer
     from mindmlm.training.state import TrainState
-    from mindmlm.training.train_step import MicroBatch
 
     overrides = [
         f"runner_config.batch_size={options.batch_size}",
@@ -36,9 +37,9 @@ def main() -> None:
     ]
     config = load_config(options.config, overrides, require_inputs=False).config
     settings = config.model.settings
-    model = build.initialised(BertForMaskedLM(settings, settings.vocab_size), config)
-    optimizer = build.build_optimizer(config, model)
-    step = build.build_train_step(config, model, optimizer, 10**6, PhaseTimer())
+    model = build.model_with_rows(config, settings.vocab_size, Place.alone())
+    updater = build.build_updater(config, model)
+    step = build.build_train_step(config, updater, Agreement(model.place), 10**6, PhaseTimer())
     state = TrainState()
     sites = dropout_sites(settings, options.sequence)
     inputs = random_inputs(options.batch_size, options.sequence, settings.vocab_size)
@@ -46,7 +47,7 @@ def main() -> None:
 
     def make(number: int) -> MicroBatch:
         keeps = keep_masks(sites, 0, number, np.arange(options.batch_size))
-        return MicroBatch(inputs, keeps, float(inputs[-1].sum()), tokens)
+        return MicroBatch(inputs, keeps, float(inputs[-1].sum()), tokens, rows=tokens)
 
     batches = Prefetcher(make, workers=1, prefetch=2)
 

@@ -14,11 +14,12 @@ LAYERS = (
     {"errors", "__init__"},
     {"config"},
     {"tokenizers", "runtime"},
-    {"data", "models", "optim", "checkpoint", "parallel"},
+    {"data", "models", "optim", "checkpoint"},
+    {"parallel"},
     {"tasks", "build_data"},
     {"training", "inference"},
     {"build"},
-    {"trainer"},
+    {"jobs"},
     {"cli"},
     {"__main__"},
 )
@@ -37,9 +38,16 @@ FREE_OF_MINDSPORE = (
     "optim/loss_scale.py",
     "models/dropout.py",
     "models/initialization.py",
-    "parallel/layout.py",
-    "parallel/schedule.py",
     "parallel/balance.py",
+    "parallel/division.py",
+    "parallel/groups.py",
+    "parallel/layout.py",
+    "parallel/micro_batch.py",
+    "parallel/place.py",
+    "parallel/schedule.py",
+    "models/plan.py",
+    "models/spans.py",
+    "models/bert/parallel_plan.py",
     "training/metrics.py",
     "training/history.py",
     "training/curves.py",
@@ -47,7 +55,7 @@ FREE_OF_MINDSPORE = (
     "cli",
 )
 # Importing these imports MindSpore.
-WITH_MINDSPORE = {"tasks", "inference", "build", "trainer"}
+WITH_MINDSPORE = {"tasks", "inference", "build", "jobs"}
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60

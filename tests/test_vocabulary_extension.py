@@ -20,6 +20,10 @@ model:
 """
 
 
+def values_of(model: build.ModelOnRank) -> dict[str, np.ndarray]:
+    return {value.name: value.asnumpy() for value in model.parameters()}
+
+
 @pytest.mark.usefixtures("graph_mode")
 def test_new_rows_are_the_mean_of_their_pieces(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(CONFIG)
@@ -28,18 +32,18 @@ def test_new_rows_are_the_mean_of_their_pieces(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     tensors = {
         name: generator.standard_normal(value.shape).astype(np.float32)
-        for name, value in build.tensors_of(old.get_parameters()).items()
+        for name, value in values_of(old).items()
     }
     path = save_checkpoint(tmp_path, 1, {"model": tensors}, {}, {}, 1)
     checkpoint = read_checkpoint(path)
 
     model = build.build_model(config, BertTokenizer(NEW))
     with pytest.raises(CheckpointError, match="in the checkpoint"):
-        build.load_tensors(model.get_parameters(), checkpoint, "model")
-    resize = build.vocabulary_extension(model, OLD, NEW)
+        build.load_model(model, checkpoint)
+    resize = build.vocabulary_extension(model, config, OLD, NEW)
     assert resize.keys() == set(build.VOCABULARY_ROWS)
-    build.load_tensors(model.get_parameters(), checkpoint, "model", resize)
-    found = build.tensors_of(model.get_parameters())
+    build.load_model(model, checkpoint, resize)
+    found = values_of(model)
     for name, value in found.items():
         trained = tensors[name]
         if name not in build.VOCABULARY_ROWS:

@@ -12,6 +12,7 @@ import yaml
 from mindmlm.cli.build_dataset import main
 from mindmlm.config import load_config
 from mindmlm.data.records.manifest import read_manifest
+from mindmlm.parallel.agreement import Agreement
 from mindmlm.testing.command import SMALL_OPTIONS
 from mindmlm.testing.places import PLACES, Place, Text
 
@@ -100,9 +101,9 @@ def train(
         if not first:
             small = SmallRun.create(config, cache / "cache")
             step = composition.build_train_step(
-                config, small.model, small.optimizer, small.steps, PhaseTimer()
+                config, small.updater, Agreement(small.model.place), small.steps, PhaseTimer()
             )
-            parameters = [*small.model.get_parameters(), *small.optimizer.get_parameters()]
+            parameters = [*small.model.parameters(), *small.updater.optimizer.state()]
             values = [(one, one.asnumpy().copy()) for one in parameters]
             first.extend((small, step, values))
         small, step, values = first

@@ -7,8 +7,8 @@ import pytest
 from mindmlm.config.schema.model import BertModelConfig
 from mindmlm.models.bert.heads import BertForMaskedLM
 from mindmlm.models.initialization import initial_value
+from mindmlm.parallel.stage import ForwardBackward
 from mindmlm.tasks.mlm import MaskedLMLoss
-from mindmlm.training.gradients import ForwardBackward
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("graph_mode")
@@ -59,7 +59,9 @@ def loss_and_gradients(model, batch):
     step = ForwardBackward(MaskedLMLoss(model), parameters)
     step.set_train(True)
     keeps = [ms.Tensor(np.ones(1, np.bool_))] * (1 + 3 * LAYERS)
-    loss, gradients = step(ms.Tensor(0.25, ms.float32), *map(ms.Tensor, batch), *keeps)
+    loss, (_, gradients) = step(
+        ms.Tensor([0.0]), ms.Tensor(0.25, ms.float32), *map(ms.Tensor, batch), *keeps
+    )
     names = [value.name for value in parameters]
     return float(loss.asnumpy()), {
         name: gradient.asnumpy() for name, gradient in zip(names, gradients, strict=True)

@@ -7,8 +7,8 @@ import pytest
 from mindmlm.config.schema.model import BertModelConfig
 from mindmlm.models.bert.heads import BertForMaskedLM
 from mindmlm.models.initialization import initial_value
+from mindmlm.parallel.stage import ForwardBackward
 from mindmlm.tasks.mlm import MaskedLMEvaluation, MaskedLMLoss
-from mindmlm.training.gradients import ForwardBackward
 
 VOCAB, LENGTH, CLS, SEP = 97, 24, 2, 3
 
@@ -99,17 +99,19 @@ def test_loss_gradients_and_evaluation_are_those_of_the_documents(model):
     for arrays, extra in ((together, packing), (separate, ())):
         step = ForwardBackward(MaskedLMLoss(model, packed=bool(extra)), model.trainable_params())
         step.set_train(True)
-        loss, gradients = step(scale, *tensors(arrays), *tensors(extra), *keeps)
+        loss, (_, gradients) = step(
+            ms.Tensor([0.0]), scale, *tensors(arrays), *tensors(extra), *keeps
+        )
         results.append((float(loss.asnumpy()), [value.asnumpy() for value in gradients]))
     (loss, gradients), (own_loss, own_gradients) = results
     assert loss == pytest.approx(own_loss, rel=1e-5)
     for value, own in zip(gradients, own_gradients, strict=True):
         assert np.linalg.norm(value - own) <= 1e-4 * np.linalg.norm(own) + 1e-6
 
-    evaluation = MaskedLMEvaluation(model)
-    evaluation.set_train(False)
-    sums = [
-        [float(value.asnumpy()) for value in evaluation(*tensors(arrays), *tensors(extra))]
-        for arrays, extra in ((together, packing), (separate, ()))
-    ]
+    sums = []
+    for arrays, extra in ((together, packing), (separate, ())):
+        evaluation = MaskedLMEvaluation(model, packed=bool(extra))
+        evaluation.set_train(False)
+        found = evaluation(ms.Tensor([0.0]), *tensors(arrays), *tensors(extra))
+        sums.append([float(value.asnumpy()) for value in found])
     assert sums[0] == pytest.approx(sums[1], rel=1e-5)

@@ -76,7 +76,7 @@ def torch_loss(theirs, micro_batches):
 def test_twenty_steps_equal_huggingface_and_torch(small_run):
     run = small_run(*OPTIONS)
     theirs = huggingface_model(run)
-    names = [value.name for value in run.model.trainable_params()]
+    names = [value.name for value in run.model.cell.trainable_params()]
     optimizer = torch_optimizer(theirs, names, run.config.optimizer)
     schedule = build.build_schedule(run.config, STEPS)
     expected, norms = [], []

@@ -6,6 +6,7 @@ import pytest
 
 from mindmlm import build
 from mindmlm.optim.loss_scale import LossScale
+from mindmlm.parallel.agreement import Agreement
 from mindmlm.tasks.mlm import MaskedLMLoss
 from mindmlm.testing.corpus import write_corpus
 
@@ -61,11 +62,11 @@ def test_keys_that_change_the_batches(small_run, key, value):
 
 def first_loss(run):
     """Loss of the first batch with dropout, before any update."""
-    cell = MaskedLMLoss(run.model)
+    cell = MaskedLMLoss(run.model.cell)
     cell.set_train(True)
     (micro,) = run.micro_batches(0)
     tensors = [ms.Tensor(array) for array in (*micro.inputs, *micro.keeps)]
-    return float(cell(ms.Tensor(1.0, ms.float32), *tensors).asnumpy())
+    return float(cell(ms.Tensor([0.0]), ms.Tensor(1.0, ms.float32), *tensors).asnumpy())
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_keys_that_change_the_model(small_run, pynative, key, value):
 )
 def test_keys_that_change_the_number_of_parameters(small_run, key, value, more):
     before, after = small_run(), small_run(f"{key}={value}")
-    added = build.count_parameters(after.model) - build.count_parameters(before.model)
+    added = after.model.number_of_parameters() - before.model.number_of_parameters()
     assert added == more(before.tokenizer.vocab_size)
 
 
@@ -204,6 +205,10 @@ def test_the_evaluation_text_and_its_batches(small_run, tmp_path):
     for options, rows in (((), 4), (("eval_dataset.batch_size=3",), 3)):
         run = small_run(*options)
         evaluator = build.build_evaluator(
-            run.config, run.model, run.corpus.evaluation, run.tokenizer
+            run.config,
+            run.model,
+            run.corpus.evaluation,
+            run.tokenizer,
+            Agreement(run.model.place),
         )
         assert {len(batch[0]) for batch in evaluator.batches()} == {rows}

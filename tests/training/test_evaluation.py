@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from mindspore import nn
 
+from mindmlm.parallel.agreement import Agreement
+from mindmlm.parallel.pipeline import StageForward, StageLinks
+from mindmlm.parallel.place import Place
 from mindmlm.training.evaluation import EvaluationResult, Evaluator
 
 pytestmark = pytest.mark.usefixtures("graph_mode")
@@ -14,13 +17,15 @@ pytestmark = pytest.mark.usefixtures("graph_mode")
 class Sums(nn.Cell):
     """Passes on what it is given, so that the batches are the sums."""
 
-    def construct(self, loss, correct, positions):
+    def construct(self, x, loss, correct, positions):
         return loss * 1.0, correct * 1.0, positions * 1.0
 
 
 def evaluator(rows):
     arrays = [tuple(np.array(value, np.float32) for value in row) for row in rows]
-    return Evaluator(Sums(), lambda: iter(arrays))
+    place = Place.alone()
+    forward = StageForward(Sums(), StageLinks.of(place.layout, place.rank, hidden_size=1))
+    return Evaluator(forward, lambda: iter(arrays), Agreement(place))
 
 
 def test_uneven_batches_count_by_their_positions():
@@ -34,9 +39,9 @@ def test_uneven_batches_count_by_their_positions():
 
 def test_it_can_be_run_again_and_leaves_training_mode_off():
     twice = evaluator([(3.0, 1.0, 2.0)])
-    twice.cell.set_train(True)
+    twice.forward.cell.set_train(True)
     assert twice.run() == twice.run()
-    assert not twice.cell.training
+    assert not twice.forward.cell.training
 
 
 def test_a_hopeless_model_has_a_finite_perplexity():

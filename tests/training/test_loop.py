@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from mindmlm.optim.loss_scale import LossScale
+from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.training.callbacks.checkpoint import CheckpointCallback
 from mindmlm.training.callbacks.evaluation import EvaluationCallback
 from mindmlm.training.callbacks.metrics import MetricsCallback
@@ -13,7 +14,7 @@ from mindmlm.training.evaluation import EvaluationResult
 from mindmlm.training.loop import Callback, Run, fit
 from mindmlm.training.phases import PhaseTimer
 from mindmlm.training.state import TrainState
-from mindmlm.training.train_step import MicroBatch, StepResult
+from mindmlm.training.train_step import StepResult
 
 
 class FakeStep:
@@ -24,10 +25,12 @@ class FakeStep:
         self.overflows = overflows
         self.hook = hook
 
-    def run(self, micro_batches, state):
+    def run(self, micro_batches, state, stop_requested):
         self.steps.append(state.step)
         self.hook(state.step)
-        return StepResult(1.0, 2.0, 3.0, state.loss_scale.value, state.step in self.overflows)
+        tokens = sum(micro.tokens for micro in micro_batches)
+        overflow = state.step in self.overflows
+        return StepResult(1.0, 2.0, 3.0, state.loss_scale.value, overflow, tokens, stop_requested())
 
 
 class Recorder(Callback):
@@ -70,7 +73,7 @@ def make_run(total, train_step=None, state=None, micro_batches=2):
     run = Run(
         state=state or TrainState(),
         train_step=train_step or FakeStep(),
-        next_batch=lambda: [MicroBatch((), (), 3.0, 5)] * micro_batches,
+        next_batch=lambda: [MicroBatch((), (), 3.0, 5, 8)] * micro_batches,
         total_steps=total,
         global_batch_size=8,
         samples_per_epoch=20,

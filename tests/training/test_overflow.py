@@ -18,7 +18,7 @@ def float16(scale):
 
 def test_an_overflowed_step_is_skipped_counted_and_halves_the_scale(small_run):
     run = small_run(*float16(2**40))
-    moments = [value.asnumpy().copy() for value in run.optimizer.state()]
+    moments = [value.asnumpy().copy() for value in run.updater.optimizer.state()]
     before = run.weights()
     (first,) = run.train(1)
     assert first.overflow
@@ -29,7 +29,7 @@ def test_an_overflowed_step_is_skipped_counted_and_halves_the_scale(small_run):
     assert (run.state.step, run.state.updates, run.state.loss_scale.overflow_count) == (1, 0, 1)
     for name, value in run.weights().items():
         assert value.tobytes() == before[name].tobytes(), name
-    for moment, value in zip(moments, run.optimizer.state(), strict=True):
+    for moment, value in zip(moments, run.updater.optimizer.state(), strict=True):
         assert moment.tobytes() == value.asnumpy().tobytes()
 
     later = run.train(39)
