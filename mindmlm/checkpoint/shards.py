@@ -7,7 +7,8 @@ memory and leaves the hash to a second pass over the file; this one does neither
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,24 +94,60 @@ def write_shard(
     return Shard(group=group, file=file, record=record, slices=slices)
 
 
-def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray]) -> FileRecord:
-    """Write arrays to a new safetensors file, synchronise it, return its size and SHA-256.
+@dataclass(frozen=True)
+class TensorSpec:
+    """Type (a key of `SAFETENSORS_DTYPES`) and shape of a tensor that is yet to be written."""
 
-    Memory: one copy of the largest array that is not C-contiguous and little-endian, else none.
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray]) -> FileRecord:
+    """Write arrays to a new safetensors file; see `stream_safetensors`."""
+    specs = {name: TensorSpec(array.dtype.name, array.shape) for name, array in tensors.items()}
+    return stream_safetensors(path, specs, lambda name: tensors[name])
+
+
+def stream_safetensors(
+    path: Path,
+    specs: Mapping[str, TensorSpec],
+    read: Callable[[str], np.ndarray],
+    metadata: Mapping[str, str] | None = None,
+) -> FileRecord:
+    """Write tensors one by one to a new safetensors file, synchronise it.
+
+    Memory: what ``read`` returns, and one copy of it if it is not C-contiguous and little-endian.
+
+    Args:
+        path: the file, which must not exist.
+        specs: what is written.
+        read: returns the tensor of a name, of the type and shape of its spec.
+        metadata: texts for the header's ``__metadata__``.
+
+    Returns:
+        Size and SHA-256 of the file.
 
     Raises:
-        ValueError: an array's type has no place in the format.
+        ValueError: a type has no place in the format, or ``read`` returns something else.
         OSError: the file exists or cannot be written.
     """
     # Wide types first, as the library does: every tensor is aligned to its own width.
-    names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
-    header = _header([(name, tensors[name]) for name in names])
+    names = sorted(specs, key=lambda name: (-np.dtype(specs[name].dtype).itemsize, name))
+    header = _header({name: specs[name] for name in names}, metadata)
     digest = hashlib.sha256(header)
     size = len(header)
     with new_file(path) as file:
         file.write(header)
         for name in names:
-            view = little_endian_bytes(tensors[name])
+            array = read(name)
+            if (array.dtype.name, array.shape) != (specs[name].dtype, specs[name].shape):
+                raise ValueError(f"tensor {name}: {array.dtype} {array.shape} is not {specs[name]}")
+            view = little_endian_bytes(array)
             size += len(view)
             for start in range(0, len(view), CHUNK_BYTES):
                 chunk = view[start : start + CHUNK_BYTES]
@@ -119,16 +156,16 @@ def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray]) -> FileReco
     return FileRecord(sha256=digest.hexdigest(), size=size)
 
 
-def _header(tensors: list[tuple[str, np.ndarray]]) -> bytes:
-    entries = {}
+def _header(specs: Mapping[str, TensorSpec], metadata: Mapping[str, str] | None) -> bytes:
+    entries: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     offset = 0
-    for name, array in tensors:
-        if array.dtype.name not in SAFETENSORS_DTYPES:
-            raise ValueError(f"tensor {name}: type {array.dtype} cannot be stored in safetensors")
-        end = offset + array.nbytes
+    for name, spec in specs.items():
+        if spec.dtype not in SAFETENSORS_DTYPES:
+            raise ValueError(f"tensor {name}: type {spec.dtype} cannot be stored in safetensors")
+        end = offset + spec.nbytes
         entries[name] = {
-            "dtype": SAFETENSORS_DTYPES[array.dtype.name],
-            "shape": list(array.shape),
+            "dtype": SAFETENSORS_DTYPES[spec.dtype],
+            "shape": list(spec.shape),
             "data_offsets": [offset, end],
         }
         offset = end

@@ -11,10 +11,8 @@ import numpy as np
 from mindmlm.checkpoint.manifest import FileRecord, SliceRecord
 from mindmlm.checkpoint.naming import TEMPORARY, marked, step_name
 from mindmlm.checkpoint.shards import Placement, Shard, StoredSlice, write_shard
-from mindmlm.checkpoint.writer import begin_checkpoint, commit_checkpoint
+from mindmlm.checkpoint.writer import SINGLE_PROCESS_LAYOUT, begin_checkpoint, commit_checkpoint
 from mindmlm.errors import CheckpointError
-
-SINGLE_PROCESS_LAYOUT = {"data_parallel": 1, "model_parallel": 1, "pipeline_stage": 1}
 
 # Every process gives a text and gets those of all, in order of their ranks.
 Meet = Callable[[str], list[str]]

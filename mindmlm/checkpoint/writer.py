@@ -13,6 +13,8 @@ from mindmlm.checkpoint.shards import Shard
 from mindmlm.errors import CheckpointError
 from mindmlm.runtime.files import sync_directory, write_text_atomic
 
+SINGLE_PROCESS_LAYOUT = {"data_parallel": 1, "model_parallel": 1, "pipeline_stage": 1}
+
 
 def begin_checkpoint(root: Path, step: int) -> Path:
     """Make the temporary folder that the shards of ``step`` go to; one process calls it.

@@ -27,6 +27,7 @@ def test_profile_name_progress_and_intervals(command, tmp_path, metrics):
         "data",
         "forward_backward",
         "gradient_norm",
+        "reduce",
         "update",
         "checkpoint",
         "evaluation",

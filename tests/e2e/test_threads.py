@@ -1,7 +1,7 @@
 """Batches are made by as many threads, and as far ahead, as the configuration says."""
 
 from mindmlm.data.loader import Prefetcher
-from mindmlm.jobs import train
+from mindmlm.jobs import training
 
 
 def test_workers_and_prefetch(command, tmp_path, monkeypatch):
@@ -12,7 +12,7 @@ def test_workers_and_prefetch(command, tmp_path, monkeypatch):
             seen.append((start, stop, workers, prefetch))
             super().__init__(make, start, stop, workers, prefetch)
 
-    monkeypatch.setattr(train, "Prefetcher", Recorded)
+    monkeypatch.setattr(training, "Prefetcher", Recorded)
     done = command.here(
         *command.words(tmp_path, "--max_steps=1", "--mode=1"),
         "--train_dataset.num_parallel_workers=3",

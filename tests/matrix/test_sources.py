@@ -111,7 +111,7 @@ def train(
             parameter.set_data(Tensor(value))
         settings = composition.corpus_settings(config, cache / "cache")
         corpus = prepare_corpus(settings, small.tokenizer, cache / "cache")
-        batches = composition.build_batches(config, corpus.train, small.tokenizer)
+        batches = composition.build_batches(config, corpus.train, small.tokenizer, small.model)
         state = TrainState(loss_scale=composition.build_loss_scale(config))
         losses = []
         for number in range(3):

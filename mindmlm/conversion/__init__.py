@@ -1,0 +1,1 @@
+"""Checkpoints of other libraries: reading them, writing them, and starting from them."""

@@ -1,0 +1,216 @@
+"""A conversion from any format to any other."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mindmlm.checkpoint.shards import TensorSpec
+from mindmlm.config.schema import RunConfig
+from mindmlm.conversion.architectures import BERT
+from mindmlm.conversion.averaging import AveragedCheckpoints
+from mindmlm.conversion.converted_model import (
+    ConvertedModel,
+    Exported,
+    export,
+    from_match,
+    under_own_names,
+)
+from mindmlm.conversion.folder_checksums import write_checksums
+from mindmlm.conversion.matching import Allowances
+from mindmlm.conversion.origin import Origin, match_origin, open_origin, own_origin
+from mindmlm.conversion.progress import shown_progress
+from mindmlm.conversion.readers.own import OwnCheckpoint
+from mindmlm.conversion.report import Report
+from mindmlm.conversion.resizing import resize_positions, resize_vocabulary
+from mindmlm.conversion.writers.huggingface import description_texts, write_huggingface
+from mindmlm.conversion.writers.mindspore_ckpt import write_mindspore
+from mindmlm.conversion.writers.output import new_file_at, new_folder, refuse_existing
+from mindmlm.conversion.writers.pytorch_bin import write_pytorch
+from mindmlm.conversion.writers.run_folder import write_run
+from mindmlm.errors import CheckpointError
+from mindmlm.runtime.files import new_file
+from mindmlm.tokenizers.bert import read_vocab
+
+TARGETS = ("mindmlm", "huggingface", "mindspore", "pytorch")
+OPTIMIZER = "optimizer"
+_FILE_NAMES = {"mindspore": "model.ckpt", "pytorch": "pytorch_model.bin"}
+_SUFFIXES = {"mindspore": (".ckpt",), "pytorch": (".bin", ".pt", ".pth")}
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is asked for.
+
+    Attributes:
+        input: folder, file or prefix.
+        output: folder (mindmlm, huggingface) or file (mindspore, pytorch); must not exist.
+        target: one of `TARGETS`.
+        kind: format of the input, None to recognise it.
+        names: names of the tensors in a `.ckpt`: mindmlm or mindformers.
+        model_config, vocab_file, do_lower_case: in place of what lies beside the weights.
+        allowances: what may be missing or left over.
+        resize_vocab: a longer vocabulary; its new rows come from pieces or from the mean.
+        new_rows: pieces or mean.
+        resize_positions: another number of positions.
+        seed: of the values of parameters that may be missing.
+        average: number of the newest checkpoints of a run whose mean is taken; 0 for one as it is.
+        progress: show a bar on a terminal.
+    """
+
+    input: Path
+    output: Path
+    target: str
+    kind: str | None = None
+    names: str = "mindmlm"
+    model_config: Path | None = None
+    vocab_file: Path | None = None
+    do_lower_case: bool | None = None
+    allowances: Allowances = field(default_factory=Allowances)
+    resize_vocab: Path | None = None
+    new_rows: str = "pieces"
+    resize_positions: int | None = None
+    seed: int = 42
+    average: int = 0
+    progress: bool = False
+
+
+def convert(job: Conversion) -> Report:
+    """Convert a checkpoint; the output appears whole or not at all.
+
+    Memory: one tensor, and twice it where it is transposed or put together.
+
+    Returns:
+        What became of every tensor.
+
+    Raises:
+        CheckpointError, DataError: the input is damaged or does not fit, or the output exists or
+            cannot be written.
+    """
+    refuse_existing(job.output)
+    origin = _open(job)
+    found = match_origin(origin, job.allowances)
+    assert origin.settings is not None
+    model = from_match(found, job.seed, origin.settings.initializer_range)
+    model, origin = _resized(job, model, origin)
+    _WRITERS[job.target](job, model, origin)
+    return model.report
+
+
+def _open(job: Conversion) -> Origin:
+    if job.average:
+        mean = AveragedCheckpoints(job.input, job.average)
+        return own_origin(mean, job.vocab_file, job.do_lower_case)
+    return open_origin(job.input, job.kind, job.model_config, job.vocab_file, job.do_lower_case)
+
+
+def _resized(
+    job: Conversion, model: ConvertedModel, origin: Origin
+) -> tuple[ConvertedModel, Origin]:
+    """Change the numbers of rows that the job asks for, and what describes the model."""
+    changes: dict[str, int] = {}
+    tokenizer = origin.tokenizer
+    if job.resize_vocab:
+        if tokenizer is None:
+            raise CheckpointError("--resize_vocab: name the old vocabulary with --vocab_file")
+        new = read_vocab(job.resize_vocab)
+        model = resize_vocabulary(model, tokenizer.tokens, new, job.new_rows == "pieces")
+        tokenizer = replace(tokenizer, tokens=new)
+        changes["vocab_size"] = len(new)
+    if job.resize_positions:
+        model = resize_positions(model, job.resize_positions)
+        changes["max_position_embeddings"] = job.resize_positions
+    assert origin.settings is not None
+    settings = origin.settings.model_copy(update=changes)
+    return model, replace(origin, settings=settings, tokenizer=tokenizer)
+
+
+def _to_huggingface(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
+    assert origin.settings is not None
+    tensors = {"model": export(model, BERT.table("huggingface"))}
+    text = f"The weights come from a checkpoint in the format {origin.source.format}."
+    with (
+        new_folder(job.output) as folder,
+        shown_progress(tensors, job.progress) as shown,
+    ):
+        name, tokenizer = job.output.name, origin.tokenizer
+        write_huggingface(folder, shown["model"], origin.settings, tokenizer, name, text)
+
+
+def _to_pytorch(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
+    tensors = {"model": export(model, BERT.table("huggingface"))}
+    with _new_weights(job, origin) as path, shown_progress(tensors, job.progress) as shown:
+        write_pytorch(path, shown["model"])
+
+
+def _to_mindspore(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
+    is_own = job.names == "mindmlm"
+    tensors = {"model": under_own_names(model) if is_own else export(model, BERT.table(job.names))}
+    with _new_weights(job, origin) as path, shown_progress(tensors, job.progress) as shown:
+        write_mindspore(path, shown["model"])
+
+
+@contextmanager
+def _new_weights(job: Conversion, origin: Origin) -> Iterator[Path]:
+    """Give a path for the weights: the output itself, or in a folder with a description."""
+    if job.output.suffix in _SUFFIXES[job.target]:
+        with new_file_at(job.output) as path:
+            yield path
+        return
+    assert origin.settings is not None
+    texts = description_texts(origin.settings, origin.tokenizer)
+    with new_folder(job.output) as folder:
+        yield folder / _FILE_NAMES[job.target]
+        for name, text in texts.items():
+            with new_file(folder / name) as file:
+                file.write(text.encode("utf-8"))
+        write_checksums(folder, {})
+
+
+def _to_mindmlm(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
+    if origin.tokenizer is None:
+        raise CheckpointError(
+            f"{origin.source.path}: no vocabulary beside it, and a checkpoint of ours belongs to "
+            "one: name it with --vocab_file"
+        )
+    state: dict[str, Any] = {"tokenizer_fingerprint": origin.tokenizer.fingerprint()}
+    groups = {"model": under_own_names(model)}
+    step = 0
+    is_resized = job.resize_vocab or job.resize_positions
+    if isinstance(origin.source, OwnCheckpoint) and not is_resized:
+        step, state = origin.source.checkpoint.step, origin.source.checkpoint.state
+        groups |= _optimizer(origin.source)
+    config = run_config(origin)
+    with new_folder(job.output) as folder, shown_progress(groups, job.progress) as shown:
+        write_run(folder, shown, config, origin.tokenizer, step, state)
+
+
+def run_config(origin: Origin) -> RunConfig:
+    """Return the configuration of a run that goes on from an origin.
+
+    The run's own where it has one; else the defaults, with its model and its kind of text.
+    """
+    assert origin.settings is not None and origin.tokenizer is not None
+    config = RunConfig.model_validate(origin.config) if origin.config else RunConfig()
+    lower = {"do_lower_case": origin.tokenizer.do_lower_case}
+    tokenizer = config.processor.tokenizer.model_copy(update=lower)
+    processor = config.processor.model_copy(update={"tokenizer": tokenizer})
+    model = config.model.model_copy(update={"settings": origin.settings})
+    return config.model_copy(update={"model": model, "processor": processor})
+
+
+def _optimizer(source: OwnCheckpoint) -> dict[str, Exported]:
+    if OPTIMIZER not in source.checkpoint.manifest.tensors:
+        return {}
+    moments = OwnCheckpoint(source.checkpoint, OPTIMIZER)
+    specs = {name: TensorSpec(info.dtype, info.shape) for name, info in moments.tensors.items()}
+    return {OPTIMIZER: Exported(specs, moments.read)}
+
+
+_WRITERS: dict[str, Callable[[Conversion, ConvertedModel, Origin], None]] = {
+    "mindmlm": _to_mindmlm,
+    "huggingface": _to_huggingface,
+    "mindspore": _to_mindspore,
+    "pytorch": _to_pytorch,
+}

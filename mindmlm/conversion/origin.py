@@ -1,0 +1,138 @@
+"""A checkpoint of any format together with the description of its model and its tokenizer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mindmlm.config.schema import RunConfig
+from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.conversion.architectures import BERT, POOLER
+from mindmlm.conversion.averaging import AveragedCheckpoints
+from mindmlm.conversion.matching import Allowances, Match, choose_table, match, recipes_of
+from mindmlm.conversion.model_config import find_config, read_model_config
+from mindmlm.conversion.readers.own import OwnCheckpoint
+from mindmlm.conversion.recognise import open_source
+from mindmlm.conversion.source import TensorSource
+from mindmlm.conversion.tokenizer_files import TokenizerFiles, read_tokenizer
+from mindmlm.errors import CheckpointError
+
+WORD = "bert.embeddings.word"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is converted.
+
+    Attributes:
+        source: the tensors under the names of their format.
+        settings: the model, with `vocab_size` set; None when nothing describes it.
+        tokenizer: None when there is none.
+        config: the whole configuration of a run of ours, else None.
+    """
+
+    source: TensorSource
+    settings: BertModelConfig | None
+    tokenizer: TokenizerFiles | None
+    config: dict[str, Any] | None = None
+
+
+def open_origin(
+    path: Path,
+    kind: str | None = None,
+    config_file: Path | None = None,
+    vocab_file: Path | None = None,
+    do_lower_case: bool | None = None,
+) -> Origin:
+    """Open a checkpoint and what describes it.
+
+    Args:
+        path: see `open_source`.
+        kind: format, None to recognise it.
+        config_file: a `config.json` or `bert_config.json` in place of the one beside the weights.
+        vocab_file: a `vocab.txt` in place of the one beside the weights.
+        do_lower_case: in place of what the folder says.
+
+    Raises:
+        CheckpointError, DataError: see `open_source`, `read_model_config`, `read_tokenizer`.
+    """
+    source = open_source(path, kind)
+    if isinstance(source, OwnCheckpoint):
+        return own_origin(source, vocab_file, do_lower_case)
+    folder = path if path.is_dir() else path.parent
+    described = config_file or find_config(folder)
+    settings = read_model_config(described) if described else None
+    tokenizer = read_tokenizer(folder, vocab_file, do_lower_case)
+    return Origin(source, with_parts_of(settings, source) if settings else None, tokenizer)
+
+
+def with_parts_of(settings: BertModelConfig, source: TensorSource) -> BertModelConfig:
+    """Return the settings with a pooler exactly if the source has one.
+
+    Raises:
+        CheckpointError: no name in the source is known.
+    """
+    everything = settings.model_copy(update={"add_pooling_layer": True})
+    wanted = BERT.parameters(everything, settings.vocab_size or 1)
+    table = choose_table(BERT.tables, source, wanted)
+    names = table.canonical(source.tensors)
+    pooler = [
+        recipe.theirs in names
+        for ours, recipe in recipes_of(table, wanted).items()
+        if ours.startswith(POOLER)
+    ]
+    return settings.model_copy(update={"add_pooling_layer": any(pooler)})
+
+
+def match_origin(
+    origin: Origin,
+    allowances: Allowances,
+    resized: frozenset[str] = frozenset(),
+) -> Match:
+    """Pair the tensors of an origin with the parameters that its settings describe.
+
+    Raises:
+        CheckpointError: nothing describes the model, or see `match`.
+    """
+    if origin.settings is None:
+        raise CheckpointError(
+            f"{origin.source.path}: the file does not say how many attention heads and so on its "
+            "model has; name its config.json or bert_config.json with --model_config"
+        )
+    if not origin.settings.vocab_size:
+        raise CheckpointError(f"{origin.source.path}: the size of its vocabulary is not known")
+    wanted = BERT.parameters(origin.settings, origin.settings.vocab_size)
+    found = match(origin.source, BERT.tables, wanted, allowances, resized)
+    tokens = origin.tokenizer.tokens if origin.tokenizer else []
+    if len(tokens) > origin.settings.vocab_size:
+        raise CheckpointError(
+            f"{origin.source.path}: the vocabulary has {len(tokens)} tokens, the model "
+            f"{origin.settings.vocab_size} rows for them; they do not belong together"
+        )
+    return found
+
+
+def own_origin(
+    source: OwnCheckpoint | AveragedCheckpoints,
+    vocab_file: Path | None = None,
+    do_lower_case: bool | None = None,
+) -> Origin:
+    """Return a checkpoint of ours, or the mean of several, with what its run says about it.
+
+    Raises:
+        CheckpointError: the vocabulary is another one than it was trained with.
+    """
+    checkpoint = source.checkpoint
+    config = RunConfig.model_validate(checkpoint.config)
+    section = config.processor.tokenizer
+    beside = checkpoint.path.parent.parent
+    lower = section.do_lower_case if do_lower_case is None else do_lower_case
+    tokenizer = read_tokenizer(beside, vocab_file, lower)
+    expected = checkpoint.state.get("tokenizer_fingerprint")
+    if tokenizer and expected and tokenizer.fingerprint() != expected:
+        raise CheckpointError(
+            f"{source.path}: was trained with another vocabulary than {vocab_file or beside}; name "
+            "the right one with --vocab_file"
+        )
+    rows = source.tensors[WORD].shape[0] if WORD in source.tensors else None
+    settings = config.model.settings.model_copy(update={"vocab_size": rows})
+    return Origin(source, settings, tokenizer, checkpoint.config)

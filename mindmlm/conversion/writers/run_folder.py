@@ -1,0 +1,76 @@
+"""A run folder of ours: `config.yaml`, `vocab.txt`, and one checkpoint of the weights at step 0."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mindmlm import __version__
+from mindmlm.checkpoint import begin_checkpoint, commit_checkpoint
+from mindmlm.checkpoint.manifest import SliceRecord
+from mindmlm.checkpoint.naming import CHECKPOINT_FOLDER
+from mindmlm.checkpoint.shards import Shard, StoredSlice, stream_safetensors
+from mindmlm.checkpoint.writer import SINGLE_PROCESS_LAYOUT
+from mindmlm.config.render import to_plain
+from mindmlm.config.schema import RunConfig
+from mindmlm.conversion.converted_model import Exported
+from mindmlm.conversion.tokenizer_files import VOCAB_NAME, TokenizerFiles
+from mindmlm.runtime.files import new_file
+
+
+def write_run(
+    folder: Path,
+    groups: dict[str, Exported],
+    config: RunConfig,
+    tokenizer: TokenizerFiles | None,
+    step: int,
+    state: dict[str, Any],
+) -> None:
+    """Fill ``folder``, which is empty.
+
+    Args:
+        folder: becomes the output folder of a run.
+        groups: `model`, and `optimizer` where there is one.
+        config: of the run.
+        tokenizer: of the model.
+        step: optimizer steps done.
+        state: of the run, for the manifest.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    root = folder / CHECKPOINT_FOLDER
+    temporary = begin_checkpoint(root, step)
+    commit_checkpoint(
+        root,
+        step,
+        [_write_group(temporary, group, tensors) for group, tensors in groups.items()],
+        state=state,
+        config=to_plain(config),
+        layout=SINGLE_PROCESS_LAYOUT,
+        keep_checkpoint_max=1,
+    )
+    header = f"# written by mindmlm {__version__}; loads as --config\n"
+    texts = {
+        "config.yaml": header
+        + yaml.safe_dump(to_plain(config), allow_unicode=True, sort_keys=False)
+    }
+    if tokenizer:
+        texts[VOCAB_NAME] = "".join(f"{token}\n" for token in tokenizer.tokens)
+    for name, text in texts.items():
+        with new_file(folder / name) as file:
+            file.write(text.encode("utf-8"))
+
+
+def _write_group(folder: Path, group: str, tensors: Exported) -> Shard:
+    file = f"{group}.rank_00000.safetensors"
+    record = stream_safetensors(folder / file, tensors.specs, tensors.read)
+    slices = {
+        name: StoredSlice(
+            spec.dtype,
+            spec.shape,
+            SliceRecord(file=file, start=[0] * len(spec.shape), shape=list(spec.shape)),
+        )
+        for name, spec in tensors.specs.items()
+    }
+    return Shard(group, file, record, slices)
