@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mindmlm.cli.arguments import Arguments, parse_arguments
 from mindmlm.errors import MindmlmError
+from mindmlm.runtime.launch.heartbeat import answer_stack_requests
 from mindmlm.training.interrupt import StopRequest
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; a user's error is printed as one message."""
     # MindSpore's own warnings are about its internals; GLOG_v=1 brings them back.
     os.environ.setdefault("GLOG_v", "3")
+    answer_stack_requests()
     try:
         arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
         with StopRequest() as stop:

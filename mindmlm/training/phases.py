@@ -5,17 +5,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mindmlm.runtime.launch.heartbeat import Heartbeat
+
 
 class PhaseTimer:
-    """Adds up wall-clock seconds by phase name."""
+    """Adds up wall-clock seconds by phase name.
 
-    def __init__(self) -> None:
+    Args:
+        heartbeat: told of the beginning of every phase, for a launcher that looks for hangs.
+    """
+
+    def __init__(self, heartbeat: Heartbeat | None = None) -> None:
+        self._heartbeat = heartbeat
         self.seconds: dict[str, float] = {}
         self.calls: dict[str, int] = {}
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Count the time of the `with` block to phase `name`."""
+        if self._heartbeat is not None:
+            self._heartbeat.beat(f"{name} number {self.calls.get(name, 0) + 1}")
         start = time.perf_counter()
         try:
             yield

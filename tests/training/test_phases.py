@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from mindmlm.runtime.launch.heartbeat import Beat, Heartbeat, read_beat
 from mindmlm.training.phases import PhaseTimer
 
 
@@ -32,3 +33,18 @@ def test_a_phase_that_fails_counts_too():
 
 def test_nothing_was_timed():
     assert PhaseTimer().report() == {}
+
+
+def test_the_launcher_sees_how_far_a_rank_is(monkeypatch, tmp_path):
+    assert Heartbeat.from_environment() is None
+    path = tmp_path / "beat"
+    monkeypatch.setenv("MINDMLM_HEARTBEAT_FILE", str(path))
+    assert read_beat(path) is None
+    phases = PhaseTimer(Heartbeat.from_environment())
+    assert read_beat(path) is None
+    with phases("evaluation"):
+        assert read_beat(path) == Beat(1, "evaluation number 1")
+    with phases("data"):
+        pass
+    with phases("data"):
+        assert read_beat(path) == Beat(3, "data number 2")

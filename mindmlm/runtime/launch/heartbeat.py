@@ -1,6 +1,8 @@
 """How a rank tells its launcher that it goes on, and where it is; cheap enough for every phase."""
 
+import faulthandler
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,12 @@ class Heartbeat:
         self._count += 1
         record = f"{self._count} {place}".encode()[:_RECORD_BYTES]
         os.pwrite(self._descriptor, record.ljust(_RECORD_BYTES), 0)
+
+
+def answer_stack_requests() -> None:
+    """Let SIGUSR1 write the stacks of all threads to standard error, under a launcher."""
+    if os.environ.get(HEARTBEAT_VARIABLE):
+        faulthandler.register(signal.SIGUSR1)
 
 
 def read_beat(path: Path) -> Beat | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from mindmlm.errors import ConfigError
 from mindmlm.runtime.launch.guard import Guard
 from mindmlm.runtime.launch.hang import HangWatch, rank_list
+from mindmlm.runtime.launch.link import Link, make_link
 from mindmlm.runtime.launch.plan import SCHEDULER_PORT_VARIABLE, Plan
 from mindmlm.runtime.launch.process import Process, adopt_orphans
 from mindmlm.runtime.launch.protocol import HEARTBEAT_VARIABLE, STOP_FILE_VARIABLE
@@ -70,29 +71,35 @@ def run(job: Job) -> int:
     Nothing that was started is left behind, not even when this process is killed.
 
     Raises:
-        ConfigError: the port of the scheduler is taken.
+        ConfigError: the port of the scheduler is taken; the launcher of rank 0 has another table.
     """
     adopt_orphans()
     with StopSignals() as signals:
         guard = Guard()
+        outcome = Outcome(1)
         try:
-            return _attempts(job, guard, signals)
+            link = make_link(job.plan, Screen(job.log_dir).say)
+            try:
+                outcome = _attempts(job, guard, link, signals)
+            finally:
+                link.end(outcome.code, outcome.orderly)
         finally:
             guard.release()
+        return outcome.code
 
 
-def _attempts(job: Job, guard: Guard, signals: StopSignals) -> int:
+def _attempts(job: Job, guard: Guard, link: Link, signals: StopSignals) -> Outcome:
     attempt = 0
     while True:
-        outcome = _attempt(job, attempt, guard, signals)
+        outcome = _attempt(job, attempt, guard, link, signals)
         wanted = outcome.may_restart and not signals.received
         if not wanted or attempt == job.max_restarts:
-            return outcome.code
+            return outcome
         attempt += 1
         Screen(job.log_dir).say(f"restart {attempt} of {job.max_restarts}")
 
 
-def _attempt(job: Job, attempt: int, guard: Guard, signals: StopSignals) -> Outcome:
+def _attempt(job: Job, attempt: int, guard: Guard, link: Link, signals: StopSignals) -> Outcome:
     plan = _with_port(job, attempt)
     folder = job.log_dir
     if attempt:
@@ -123,6 +130,8 @@ def _attempt(job: Job, attempt: int, guard: Guard, signals: StopSignals) -> Outc
         plan.whole_job,
         watch,
         job.limits,
+        link,
+        attempt,
         starter.stop_file,
         signals,
         screen,

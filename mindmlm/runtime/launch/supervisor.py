@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mindmlm.runtime.launch.hang import HangWatch, rank_list
+from mindmlm.runtime.launch.link import Failure, Link
 from mindmlm.runtime.launch.log_tail import error_lines
 from mindmlm.runtime.launch.process import Ended, Process, signal_name
 from mindmlm.runtime.launch.protocol import (
@@ -46,10 +47,12 @@ class Outcome:
     Args:
         code: the worst exit code; 0 if all is well.
         may_restart: whether it failed in a way that need not come again.
+        orderly: whether every rank came to its own end, be it because it was asked to.
     """
 
     code: int
     may_restart: bool = False
+    orderly: bool = False
 
 
 class Supervisor:
@@ -59,6 +62,8 @@ class Supervisor:
         ranks: rank to process.
         scheduler: MindSpore's, when it runs here.
         whole_job: whether all ranks of the job run here.
+        link: to the launchers of the other machines.
+        attempt: number of this attempt, from 0.
         stop_file: made before a request to stop is sent on; see `protocol`.
     """
 
@@ -69,6 +74,8 @@ class Supervisor:
         whole_job: bool,
         watch: HangWatch,
         limits: Limits,
+        link: Link,
+        attempt: int,
         stop_file: Path,
         signals: StopSignals,
         screen: Screen,
@@ -78,6 +85,8 @@ class Supervisor:
         self._whole_job = whole_job
         self._watch = watch
         self._limits = limits
+        self._link = link
+        self._attempt = attempt
         self._stop_file = stop_file
         self._signals = signals
         self._screen = screen
@@ -125,6 +134,9 @@ class Supervisor:
             return self._failure()
         if self._scheduler_failed() and self._running:
             return self._scheduler_failure()
+        elsewhere = self._link.failure(self._attempt)
+        if elsewhere is not None and self._running:
+            return self._failure_elsewhere(elsewhere)
         self._pass_stop_on()
         if not self._running:
             return self._finished()
@@ -169,20 +181,22 @@ class Supervisor:
         if not self._whole_job:
             self._wait_for_scheduler()
         if self._signals.received:
-            return Outcome(128 + self._signals.received[0])
-        return Outcome(max((ended.code for ended in self._ended.values()), default=0))
+            return Outcome(128 + self._signals.received[0], orderly=True)
+        return Outcome(max((ended.code for ended in self._ended.values()), default=0), orderly=True)
 
     def _wait_for_scheduler(self) -> None:
         """Leave the scheduler to the ranks of other machines, until they too have signed off."""
         deadline = time.monotonic() + self._limits.scheduler
         while self._scheduler is not None and self._scheduler.ended() is None:
-            if time.monotonic() > deadline or self._signals.received:
+            if time.monotonic() > deadline or self._signals.forced:
                 return
+            self._link.poll()
             time.sleep(POLL_SECONDS)
 
     def _forced(self) -> Outcome:
-        self._screen.say("second signal: killing all ranks without saving")
-        return Outcome(128 + self._signals.received[-1])
+        text = "second signal: killing all ranks without saving"
+        self._screen.say(text)
+        return self._told(text, Outcome(128 + self._signals.received[-1]))
 
     def _failure(self) -> Outcome:
         # Ranks that fail together are reported together.
@@ -193,13 +207,26 @@ class Supervisor:
         if self._watch.stopped(self._running) and _are_consequences(failed):
             stopped = self._watch.stopped(self._running)
             self._screen.say(f"{rank_list(stopped)} stopped (SIGSTOP); the others waited in vain")
+        texts = []
         for rank, ended in failed.items():
             self._report(self._ranks[rank], str(ended) + _meaning(ended))
+            texts.append(f"rank {rank}: {ended}")
         if self._scheduler is not None and self._scheduler_failed():
             self._report(self._scheduler, str(self._scheduler.ended()))
         self._say_who_is_killed()
         codes = [ended.code for ended in failed.values()]
-        return Outcome(max(codes), may_restart=USER_ERROR_EXIT_CODE not in codes)
+        outcome = Outcome(max(codes), may_restart=USER_ERROR_EXIT_CODE not in codes)
+        return self._told("; ".join(texts), outcome)
+
+    def _failure_elsewhere(self, failure: Failure) -> Outcome:
+        self._screen.say(f"on another machine: {failure.text}")
+        self._say_who_is_killed()
+        return Outcome(failure.code, may_restart=failure.may_restart)
+
+    def _told(self, text: str, outcome: Outcome) -> Outcome:
+        """The outcome, after telling the other machines of it."""
+        self._link.report(Failure(text, outcome.code, outcome.may_restart, self._attempt))
+        return outcome
 
     def _scheduler_failed(self) -> bool:
         ended = self._scheduler.ended() if self._scheduler is not None else None
@@ -214,7 +241,7 @@ class Supervisor:
             self._screen.say(f"{rank_list(stopped)} stopped (SIGSTOP)")
         self._report(self._scheduler, str(ended))
         self._say_who_is_killed()
-        return Outcome(ended.code, may_restart=True)
+        return self._told(f"the scheduler: {ended}", Outcome(ended.code, may_restart=True))
 
     def _hang(self, problem: str, to_blame: list[int]) -> Outcome:
         self._screen.say(problem)
@@ -225,14 +252,13 @@ class Supervisor:
         for rank in to_blame:
             self._report(self._ranks[rank], "does not go on")
         self._say_who_is_killed()
-        return Outcome(HANG_EXIT_CODE, may_restart=True)
+        return self._told(problem, Outcome(HANG_EXIT_CODE, may_restart=True))
 
     def _too_late(self) -> Outcome:
-        self._screen.say(
-            f"{rank_list(self._running)} did not stop within {self._limits.stop:g} s and will be "
-            "killed"
-        )
-        return Outcome(HANG_EXIT_CODE)
+        who = rank_list(self._running)
+        text = f"{who} did not stop within {self._limits.stop:g} s and will be killed"
+        self._screen.say(text)
+        return self._told(text, Outcome(HANG_EXIT_CODE))
 
     def _say_who_is_killed(self) -> None:
         if self._running:

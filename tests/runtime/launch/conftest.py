@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -65,11 +66,15 @@ class Launched:
     def wait_for_step(self, step: int, seconds: float = 60.0) -> None:
         self.wait_for((self.folder / "checkpoint" / str(step)).exists, seconds)
 
+    def processes(self, variable: str) -> dict[int, str]:
+        """Running processes of this job that have the variable, for example "RANK_ID=3"."""
+        ours = running_with(self.mark)
+        return {pid: command for pid, command in running_with(variable).items() if pid in ours}
+
     def rank_pid(self, rank: int) -> int:
         """The process of a rank (its children have other command lines)."""
-        for pid, command in running_with(f"RANK_ID={rank}").items():
-            worker = "worker.py" in command or "run_mindformer.py" in command
-            if worker and pid in running_with(self.mark):
+        for pid, command in self.processes(f"RANK_ID={rank}").items():
+            if "worker.py" in command or "run_mindformer.py" in command:
                 return pid
         raise AssertionError(f"rank {rank} does not run")
 
@@ -86,9 +91,10 @@ class Launched:
             time.sleep(0.02)
 
     def log(self, name: str) -> str:
-        """A file of the newest launch."""
-        (path,) = sorted((self.folder / "log").glob(f"*/{name}"))[-1:]
-        return path.read_text(encoding="utf-8")
+        """A file of the newest launch; empty when there is none yet."""
+        pattern = name if "/" in name else f"*/{name}"
+        found = sorted((self.folder / "log").glob(pattern))
+        return found[-1].read_text(encoding="utf-8") if found else ""
 
 
 @pytest.fixture
@@ -108,3 +114,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
         for pid in running_with(one.mark):
             os.kill(pid, signal.SIGKILL)
         one.process.communicate()
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -5,7 +5,6 @@ PLAIN_FAULT ("rank:step:what", commas between several) and PLAIN_CHILD (start a 
 ends).
 """
 
-import faulthandler
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from mindmlm.runtime.launch.heartbeat import Heartbeat
+from mindmlm.runtime.launch.heartbeat import Heartbeat, answer_stack_requests
 from mindmlm.training.interrupt import StopRequest
 
 RANK, SIZE = int(os.environ["RANK_ID"]), int(os.environ["RANK_SIZE"])
@@ -67,7 +66,7 @@ def train(stop: StopRequest, heartbeat: Heartbeat) -> None:
             return
 
 
-faulthandler.register(signal.SIGUSR1)
+answer_stack_requests()
 environment = {name: os.environ.get(name) for name in SHOWN}
 print(json.dumps({"argv": sys.argv[2:], **environment}), flush=True)
 if "PLAIN_CHILD" in os.environ:

@@ -183,16 +183,6 @@ def test_how_often_it_is_tried(start, tmp_path: Path, exit_code: int, attempts: 
     assert len(list((tmp_path / "log").rglob("rank_0.log"))) == attempts
 
 
-def test_a_stop_on_one_machine_stops_all_in_order(start, tmp_path: Path) -> None:
-    machines = [start({"range": [first, first + 2]}, **ENDLESS) for first in (0, 2)]
-    machines[0].wait_for_step(2)
-    machines[1].process.send_signal(signal.SIGTERM)
-    ends = [machine.process.communicate(timeout=30) for machine in machines]
-    assert [machine.process.returncode for machine in machines] == [143, 143], ends
-    assert len(list(tmp_path.glob("saved_*"))) == 4
-    machines[0].nothing_is_left()
-
-
 def test_old_logs_stay(start, tmp_path: Path) -> None:
     for _ in range(3):
         assert start({"command": ["-c", "print('hello')"]}).finish()[0] == 0
