@@ -32,16 +32,11 @@ def assemble(
         vocabulary: the special tokens.
     """
     rows = np.arange(len(sample_ids))
-    tokens, word_starts, lengths = store.gather(np.maximum(sample_ids, 0), max_seq_length - 2)
-    lengths = np.where(sample_ids < 0, 0, lengths)
     input_ids = np.full((len(rows), max_seq_length), vocabulary.pad_id, np.int32)
-    inside = np.arange(max_seq_length - 2) < lengths[:, None]
-    input_ids[:, 1:-1] = np.where(inside, tokens, vocabulary.pad_id)
+    starts = np.ones((len(rows), max_seq_length), np.bool_)
+    lengths = store.fill(sample_ids, input_ids[:, 1:-1], starts[:, 1:-1])
     input_ids[:, 0] = vocabulary.cls_id
     input_ids[rows, lengths + 1] = vocabulary.sep_id
-    starts = np.ones((len(rows), max_seq_length), np.bool_)
-    starts[:, 1:-1] = word_starts | ~inside
-    starts[rows, lengths + 1] = True
     return TokenBatch(input_ids, starts, lengths + 2)
 
 

@@ -1,5 +1,7 @@
 """Counter-based random bits: a value depends on its coordinates only, never on a call before it."""
 
+import math
+
 import numpy as np
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -46,6 +48,11 @@ def random_bits(keys: np.ndarray, stream: int, positions: np.ndarray) -> np.ndar
 def to_unit_interval(bits: np.ndarray) -> np.ndarray:
     """Return float64 in [0, 1) with 53 random bits."""
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def threshold(probability: float) -> np.uint64:
+    """Return the smallest bits that `to_unit_interval` makes ``probability`` (below 1) or more."""
+    return np.uint64(math.ceil(probability * 2.0**53) << 11)
 
 
 def to_range(bits: np.ndarray, size: int) -> np.ndarray:

@@ -46,9 +46,11 @@ class TokenStore:
         self.num_tokens: int = meta["num_tokens"]
         self.fingerprint: str = meta["fingerprint"]
         self.row_form: str = meta["row_form"]
-        self._tokens = np.memmap(path / _TOKENS, np.dtype(meta["token_dtype"]), "r")
-        self._word_starts = np.memmap(path / _WORD_STARTS, np.bool_, "r")
-        self._ends = np.memmap(path / _ENDS, np.dtype("<i8"), "r")
+        # As plain arrays: every slice of a `memmap` costs more than the copy of a row.
+        token_type = np.dtype(meta["token_dtype"])
+        self._tokens = np.asarray(np.memmap(path / _TOKENS, token_type, "r"))
+        self._word_starts = np.asarray(np.memmap(path / _WORD_STARTS, np.bool_, "r"))
+        self._ends = np.asarray(np.memmap(path / _ENDS, np.dtype("<i8"), "r"))
 
     def lengths(self, sample_ids: np.ndarray) -> np.ndarray:
         """Return the number of tokens of each sample, int64."""
@@ -65,13 +67,33 @@ class TokenStore:
             tokens int32 [B, width] (0 beyond the end), word starts bool [B, width] (True beyond
             the end), lengths int64 [B].
         """
-        begins = self._begins(sample_ids)
-        lengths = np.minimum(self._ends[sample_ids] - begins, width)
-        columns = np.arange(width)
-        inside = columns < lengths[:, None]
-        places = np.where(inside, begins[:, None] + columns, 0)
-        tokens = np.where(inside, self._tokens[places], 0).astype(np.int32)
-        return tokens, self._word_starts[places] | ~inside, np.asarray(lengths)
+        tokens = np.zeros((len(sample_ids), width), np.int32)
+        word_starts = np.ones((len(sample_ids), width), np.bool_)
+        return tokens, word_starts, self.fill(sample_ids, tokens, word_starts)
+
+    def fill(
+        self, sample_ids: np.ndarray, tokens: np.ndarray, word_starts: np.ndarray
+    ) -> np.ndarray:
+        """Write samples into the front of rows; what lies behind them stays.
+
+        Args:
+            sample_ids: int64 [B], each in -1 .. num_samples - 1; -1 writes nothing.
+            tokens: int32 [B, width]; longer samples are cut.
+            word_starts: bool [B, width].
+
+        Returns:
+            lengths int64 [B].
+        """
+        known = np.maximum(sample_ids, 0)
+        begins = self._begins(known)
+        lengths = np.minimum(self._ends[known] - begins, tokens.shape[1])
+        lengths = np.where(sample_ids < 0, 0, lengths)
+        borders = zip(begins.tolist(), (begins + lengths).tolist(), strict=True)
+        # A copy a row: reading by an array of places takes more time, for the places.
+        for row, (begin, end) in enumerate(borders):
+            tokens[row, : end - begin] = self._tokens[begin:end]
+            word_starts[row, : end - begin] = self._word_starts[begin:end]
+        return lengths
 
     def tokens(self, begin: int, count: int) -> np.ndarray:
         """Return ``count`` tokens from place ``begin`` on, over the borders of samples."""

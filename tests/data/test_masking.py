@@ -174,17 +174,20 @@ def test_words_are_whole_and_follow_the_published_algorithm(
     assert mask(batch, everything).masked_lm_weights.sum() == (batch.input_ids >= 5).sum()
 
 
-def test_order_of_words_and_skipping_equal_the_published_algorithm() -> None:
-    batch = random_rows(3, 200, 40, unknown=0)
-    option = MaskingSettings("whole_word", masked_lm_prob=0.3, max_predictions_per_seq=9)
+@pytest.mark.parametrize(("columns", "limit"), [(40, 9), (600, 9), (600, 90), (257, 300)])
+def test_order_of_words_and_skipping_equal_the_published_algorithm(
+    columns: int, limit: int
+) -> None:
+    batch = random_rows(3, 200, columns, unknown=0)
+    option = MaskingSettings("whole_word", masked_lm_prob=0.3, max_predictions_per_seq=limit)
     result = mask(batch, option, seed=77, epoch=2)
     keys = derive_keys(77, np.full(200, 2), np.arange(200))
     for row in range(200):
-        starts = np.flatnonzero(batch.word_starts[row] & (np.arange(40) < batch.lengths[row]))
+        starts = np.flatnonzero(batch.word_starts[row] & (np.arange(columns) < batch.lengths[row]))
         starts = starts[batch.input_ids[row, starts] >= 5]
         bits = random_bits(keys[row : row + 1], 0, starts)
         order = starts[np.argsort(bits)].tolist()
-        budget = min(9, max(1, round(int(batch.lengths[row]) * 0.3)))
+        budget = min(limit, max(1, round(int(batch.lengths[row]) * 0.3)))
         assert chosen_columns(result, row) == reference_word_selection(batch, row, order, budget)
 
 

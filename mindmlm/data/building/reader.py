@@ -19,7 +19,7 @@ from mindmlm.data.sources.base import Document, Position, Source
 from mindmlm.tokenizers.bert import BertTokenizer
 
 # MindSpore's index of a file takes about 1.5 kB of memory a row while it is written.
-_ROWS_OF_SHARD = 1 << 17
+_ROWS_OF_SHARD = 1 << 16
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mindmlm.data.masking.token import select_tokens
 from mindmlm.data.masking.whole_word import select_whole_words
 
 # Rows of so many tokens together stay in a core's cache.
-_PORTION_TOKENS = 1 << 16
+_PORTION_TOKENS = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ def mask_batch(
     predictions = settings.predictions(columns)
     keys = derive_keys(seed, epochs, sample_ids)
     inside = np.arange(columns) < tokens.lengths[:, None]
-    masked = np.empty_like(tokens.input_ids)
-    chosen = np.empty((rows, predictions), np.int64)
+    masked = tokens.input_ids.copy()
+    chosen = np.zeros((rows, columns), np.bool_)
+    settings = replace(settings, max_predictions_per_seq=predictions)
     portion = max(1, _PORTION_TOKENS // columns)
     for begin in range(0, rows, portion):
         part = slice(begin, begin + portion)
@@ -87,20 +88,40 @@ def mask_batch(
             masked[here], chosen[here] = _mask_rows(
                 TokenBatch(tokens.input_ids[here], tokens.word_starts[here], tokens.lengths[here]),
                 inside[here],
-                replace(settings, strategy=name, max_predictions_per_seq=predictions),
+                replace(settings, strategy=name),
                 vocabulary,
                 keys[here],
             )
-    weights = chosen < columns
-    positions = np.where(weights, chosen, 0)
-    labels = np.where(weights, np.take_along_axis(tokens.input_ids, positions, axis=1), 0)
+    return _assembled(tokens.input_ids, masked, inside, chosen, predictions, sample_ids)
+
+
+def _assembled(
+    original: np.ndarray,
+    masked: np.ndarray,
+    inside: np.ndarray,
+    chosen: np.ndarray,
+    predictions: int,
+    sample_ids: np.ndarray,
+) -> MaskedBatch:
+    """Return the batch; the places of a row stand at its front."""
+    rows, columns = original.shape
+    place = np.flatnonzero(chosen)
+    row = place // columns
+    counts = np.bincount(row, minlength=rows)
+    slot = np.arange(len(place)) + (np.arange(rows) * predictions - np.cumsum(counts) + counts)[row]
+    positions = np.zeros((rows, predictions), np.int32)
+    labels = np.zeros((rows, predictions), np.int32)
+    weights = np.zeros((rows, predictions), np.float32)
+    positions.ravel()[slot] = place - row * columns
+    labels.ravel()[slot] = original.ravel()[place]
+    weights.ravel()[slot] = 1.0
     return MaskedBatch(
         input_ids=masked,
         input_mask=inside.astype(np.int32),
         segment_ids=np.zeros((rows, columns), np.int32),
-        masked_lm_positions=positions.astype(np.int32),
-        masked_lm_ids=labels.astype(np.int32),
-        masked_lm_weights=weights.astype(np.float32),
+        masked_lm_positions=positions,
+        masked_lm_ids=labels,
+        masked_lm_weights=weights,
         sample_ids=np.asarray(sample_ids, np.int64),
     )
 
@@ -123,21 +144,20 @@ def _mask_rows(
     vocabulary: VocabularyInfo,
     keys: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the masked input [b, L] and the chosen columns [b, P] of rows of one strategy."""
+    """Return the masked input and the chosen tokens, both [b, L], of rows of one strategy."""
     kind = STRATEGIES[settings.strategy]
     columns = tokens.input_ids.shape[1]
     word_starts, terms, weight = tokens.word_starts, None, 1.0
     if settings.terms is not None:
         terms, word_starts = settings.terms.find(tokens.input_ids, word_starts)
         weight = settings.terms.weight
-    ordinary = inside & ~vocabulary.is_special[tokens.input_ids]
+    ordinary = vocabulary.ordinary(tokens.input_ids, inside)
     rows = Rows(word_starts, ordinary, tokens.lengths, keys, terms, weight)
-    predictions = settings.predictions(columns)
-    selected = kind.select(rows, settings.masked_lm_prob, predictions)
-    chosen = np.full((len(keys), predictions), columns, np.int64)
-    chosen[:, : selected.shape[1]] = selected
-    row, slot = np.nonzero(chosen < columns)
-    column = chosen[row, slot]
+    chosen = kind.select(rows, settings.masked_lm_prob, settings.predictions(columns))
+    place = np.flatnonzero(chosen)
+    row = place // columns
     unit = kind.unit if settings.unit == "published" else settings.unit
-    picked = Chosen(row, column, units(unit, row, column, word_starts), keys)
+    picked = Chosen(
+        place, row, place - row * columns, units(unit, place, columns, word_starts), keys
+    )
     return kind.replace(tokens.input_ids, picked, settings, vocabulary), chosen

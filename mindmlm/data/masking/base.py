@@ -90,6 +90,7 @@ class VocabularyInfo:
         vocab_size: number of tokens.
         is_special: bool [vocab_size]; such tokens are never chosen, nor drawn as replacement.
         ordinary_ids: int32, the ids that are not special.
+        last_special_id: the largest id that is special; -1 = none is.
     """
 
     pad_id: int
@@ -99,6 +100,20 @@ class VocabularyInfo:
     vocab_size: int
     is_special: np.ndarray
     ordinary_ids: np.ndarray
+    last_special_id: int
+
+    def ordinary(self, ids: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """Return bool [B, L], the tokens that are neither special nor padding.
+
+        Args:
+            ids: int32 [B, L].
+            inside: bool [B, L], no padding.
+        """
+        found = inside.copy()
+        # Special tokens mostly have the first ids of a vocabulary, so few are looked up.
+        perhaps = np.flatnonzero(ids <= self.last_special_id)
+        found.ravel()[perhaps] &= ~self.is_special[ids.ravel()[perhaps]]
+        return found
 
     @classmethod
     def from_tokenizer(cls, tokenizer: BertTokenizer) -> "VocabularyInfo":
@@ -113,6 +128,7 @@ class VocabularyInfo:
             vocab_size=tokenizer.vocab_size,
             is_special=is_special,
             ordinary_ids=np.flatnonzero(~is_special).astype(np.int32),
+            last_special_id=int(np.flatnonzero(is_special).max(initial=-1)),
         )
 
 
@@ -176,7 +192,7 @@ class Rows:
     term_weight: float = 1.0
 
 
-# (rows, masked_lm_prob, P) -> int64 [B, P]: chosen columns of a row, ascending, then L for "none".
+# (rows, masked_lm_prob, P) -> bool [B, L]: the chosen tokens, at most P in a row.
 Strategy = Callable[[Rows, float, int], np.ndarray]
 
 SELECTION_STREAM = 0

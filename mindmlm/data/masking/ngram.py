@@ -2,15 +2,17 @@
 
 import numpy as np
 
-from mindmlm.data.hashing import random_bits, to_unit_interval
+from mindmlm.data.hashing import random_bits, threshold
 from mindmlm.data.masking.base import LENGTH_STREAM, Rows, row_budget
-from mindmlm.data.masking.order import chosen_columns, rank_columns, walk
-from mindmlm.data.masking.words import group_words
+from mindmlm.data.masking.order import first_columns, rank_columns
+from mindmlm.data.masking.words import Words, group_words
 
 NGRAM_PROBABILITIES = np.array([0.4, 0.3, 0.2, 0.1])
-_CUMULATIVE = np.cumsum(NGRAM_PROBABILITIES)[:-1]
+_BORDERS = [threshold(border) for border in np.cumsum(NGRAM_PROBABILITIES)[:-1]]
 _MAX_NGRAM = len(NGRAM_PROBABILITIES)
-_OFFSETS = np.arange(_MAX_NGRAM)
+_OFFSETS = np.arange(_MAX_NGRAM)[:, None]
+# Beginnings that are ordered beyond the number of words wanted: some are passed over.
+_SPARE = 8
 
 
 def select_ngrams(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndarray:
@@ -24,45 +26,91 @@ def select_ngrams(rows: Rows, masked_lm_prob: float, predictions: int) -> np.nda
     See `mindmlm.data.masking.base.Strategy`.
     """
     words = group_words(rows)
-    runs = words.runs()
-    columns = words.shape[1]
-    taken = np.zeros(len(words.sizes) + _MAX_NGRAM, np.bool_)
-    words_left = row_budget(words.counts(), masked_lm_prob, columns)
-    tokens_left = np.full(len(words_left), predictions)
-    drawn = np.zeros(len(words_left), np.int64)
+    counts = words.counts()
+    budget = np.minimum(row_budget(counts, masked_lm_prob, words.shape[1]), counts)
     ranked = rank_columns(words.usable_starts(), rows)
-    most = int(words_left.max(initial=0))
-    lengths = ngram_lengths(rows.keys[:, None], np.arange(most))
-    for row, column in walk(ranked, words_left, most):
-        word = words.of_token[row * columns + column]
-        length = np.minimum(np.minimum(lengths[row, drawn[row]], runs[word]), words_left[row])
-        size = words.first[word + length] - words.first[word]
-        over = np.flatnonzero(size > tokens_left[row])
+    walk = _Walk(words, rows.keys, budget, predictions)
+    order = first_columns(ranked, int(budget.max(initial=0)) + _SPARE)
+    left = walk.take(words.at(order))
+    if len(left) and order.shape[1] < words.shape[1]:
+        rest = first_columns(ranked[left], words.shape[1])[:, order.shape[1] :]
+        walk.take(words.at(rest, left))
+    return words.tokens_of(walk.taken)
+
+
+class _Walk:
+    """Takes n-grams in all rows at once, one beginning of each row after the other."""
+
+    def __init__(
+        self, words: Words, keys: np.ndarray, budget: np.ndarray, predictions: int
+    ) -> None:
+        self._number_of_words = words.number
+        self._first = np.append(words.first, np.full(_MAX_NGRAM, words.first[-1]))
+        self._runs = words.runs()
+        drawn = int(budget.max(initial=0)) + 1
+        self._lengths = ngram_lengths(keys[:, None], np.arange(drawn)).ravel()
+        self.taken = np.zeros(words.number + _MAX_NGRAM, np.bool_)
+        self._row = np.arange(len(budget))
+        self._words_left = budget.copy()
+        self._tokens_left = np.full(len(budget), predictions)
+        self._next_length = self._row * drawn
+
+    def take(self, beginnings: np.ndarray) -> np.ndarray:
+        """Try beginnings of the rows that choose; return the rows that still do.
+
+        Args:
+            beginnings: int64 [b, K], words; `Words.number` where a row has no more.
+        """
+        word = np.ascontiguousarray(beginnings.T)
+        run = self._runs.take(word)
+        for number in range(len(word)):
+            choosing = (self._words_left > 0) & (word[number] < self._number_of_words)
+            count = np.count_nonzero(choosing)
+            if 2 * count < len(choosing):
+                # Few rows are left: go on without the others.
+                self._keep(choosing)
+                word, run = word[:, choosing], run[:, choosing]
+            if not count:
+                break
+            self._try(word[number], run[number])
+        self._keep(self._words_left > 0)
+        return self._row
+
+    def _keep(self, which: np.ndarray) -> None:
+        self._row, self._next_length = self._row[which], self._next_length[which]
+        self._words_left = self._words_left[which]
+        self._tokens_left = self._tokens_left[which]
+
+    def _try(self, word: np.ndarray, run: np.ndarray) -> None:
+        length = np.minimum(self._lengths.take(self._next_length), run)
+        np.minimum(length, self._words_left, out=length)
+        begin = self._first.take(word)
+        size = self._first.take(word + length) - begin
+        over = np.flatnonzero(size > self._tokens_left)
         if len(over):
-            length[over], size[over] = _shorten(words.first, word[over], tokens_left[row[over]])
-        members = word[:, None] + _OFFSETS
-        inside = length[:, None] > _OFFSETS
-        fits = (length > 0) & ~(inside & taken[members]).any(axis=1)
-        row, length = row[fits], length[fits]
-        taken[members[fits][inside[fits]]] = True
-        drawn[row] += 1
-        tokens_left[row] -= size[fits]
-        words_left[row] = np.where(tokens_left[row] > 0, words_left[row] - length, 0)
-    in_ngram = np.repeat(taken[: len(words.sizes)], words.sizes)
-    return chosen_columns(in_ngram.reshape(words.shape), predictions)
+            length[over], size[over] = self._shorten(word[over], self._tokens_left[over])
+        members = word + _OFFSETS
+        inside = length > _OFFSETS
+        fits = ~(self.taken.take(members) & inside).any(axis=0)
+        fits &= length > 0
+        inside &= fits
+        self.taken[members[inside]] = True
+        self._next_length += fits
+        self._words_left -= length * fits
+        self._tokens_left -= size * fits
+        self._words_left[self._tokens_left <= 0] = 0
+
+    def _shorten(self, word: np.ndarray, tokens_left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return words and tokens of n-grams that are too long, cut to ``tokens_left``."""
+        sizes = self._first.take(word + _OFFSETS + 1) - self._first.take(word)
+        inside = sizes <= tokens_left
+        return inside.sum(axis=0), np.where(inside, sizes, 0).max(axis=0)
 
 
 def ngram_lengths(keys: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Return int64, words of n-gram number ``numbers`` of a row; the arguments broadcast."""
-    draw = to_unit_interval(random_bits(keys, LENGTH_STREAM, numbers))
-    return np.searchsorted(_CUMULATIVE, draw, side="right") + 1
-
-
-def _shorten(
-    first: np.ndarray, word: np.ndarray, tokens_left: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return words and tokens of n-grams that are too long, cut to ``tokens_left``."""
-    ends = np.minimum(word[:, None] + _OFFSETS + 1, len(first) - 1)
-    sizes = first[ends] - first[word, None]
-    inside = sizes <= tokens_left[:, None]
-    return inside.sum(axis=1), np.where(inside, sizes, 0).max(axis=1)
+    bits = random_bits(keys, LENGTH_STREAM, numbers)
+    lengths = np.ones(bits.shape, np.int64)
+    for border in _BORDERS:
+        lengths += bits >= border
+    return lengths

@@ -1,13 +1,12 @@
-"""Random orders of columns, and the walk through them that all rows take together."""
-
-from collections.abc import Iterator
+"""Random orders of columns."""
 
 import numpy as np
 
 from mindmlm.data.hashing import random_bits, to_unit_interval
 from mindmlm.data.masking.base import SELECTION_STREAM, Rows
 
-_SPARE_RANKS = 8
+# Vector instructions sort so many values in less time than it takes to find the smallest of them.
+_SORTED_FAST = 256
 
 
 def rank_columns(eligible: np.ndarray, rows: Rows) -> np.ndarray:
@@ -25,7 +24,8 @@ def rank_columns(eligible: np.ndarray, rows: Rows) -> np.ndarray:
         _prefer(bits, rows.terms & eligible, rows.term_weight)
     bits &= ~low_bits
     bits |= position
-    bits[~eligible] = np.iinfo(np.uint64).max
+    # All bits set where a column is not eligible.
+    bits |= eligible.astype(np.uint64) - np.uint64(1)
     return bits
 
 
@@ -35,9 +35,16 @@ def _prefer(bits: np.ndarray, preferred: np.ndarray, weight: float) -> None:
     bits[preferred] = (-np.expm1(clock) * 2.0**53).astype(np.uint64) << np.uint64(11)
 
 
-def decode_columns(ranked: np.ndarray, columns: int) -> np.ndarray:
-    """Return int64 columns out of `rank_columns`' values, ``columns`` where not eligible."""
-    decoded = (ranked & _column_mask(columns)).astype(np.int64)
+def first_columns(ranked: np.ndarray, count: int) -> np.ndarray:
+    """Return int64 [B, K], the first eligible columns of each row in their random order.
+
+    Args:
+        ranked: uint64 [B, L], see `rank_columns`.
+        count: how many are wanted, K; fewer where no row has so many. After the last one of a row
+            comes L.
+    """
+    columns = ranked.shape[1]
+    decoded = (_smallest(ranked, count) & _column_mask(columns)).astype(np.int64)
     return np.minimum(decoded, columns, out=decoded)
 
 
@@ -46,45 +53,12 @@ def _column_mask(columns: int) -> np.uint64:
     return np.uint64((1 << int(columns).bit_length()) - 1)
 
 
-def smallest(ranked: np.ndarray, count: int) -> np.ndarray:
+def _smallest(values: np.ndarray, count: int) -> np.ndarray:
     """Return the ``count`` smallest values of each row, ascending."""
-    if count < ranked.shape[1]:
-        ranked = np.partition(ranked, count - 1, axis=1)[:, :count]
-    return np.sort(ranked, axis=1)
-
-
-def walk(
-    ranked: np.ndarray, left: np.ndarray, expected: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (rows, columns): the next column of every row whose budget is not used up.
-
-    Args:
-        ranked: see `rank_columns`.
-        left: int64 [B], what is left of each row's budget; the caller lowers it between steps.
-        expected: ranks that most rows need; further ones are sorted only for rows that ask.
-    """
-    columns = ranked.shape[1]
-    sorted_ranks = min(columns, expected + _SPARE_RANKS)
-    order = decode_columns(smallest(ranked, sorted_ranks), columns)
-    rows = places = np.arange(len(ranked))
-    for rank in range(columns):
-        if rank == sorted_ranks:
-            order = decode_columns(np.sort(ranked[rows], axis=1), columns)
-            places = np.arange(len(rows))
-        column = order[places, rank]
-        goes_on = (left[rows] > 0) & (column < columns)
-        if not goes_on.all():
-            rows, places, column = rows[goes_on], places[goes_on], column[goes_on]
-            if not len(rows):
-                return
-        yield rows, column
-
-
-def chosen_columns(taken: np.ndarray, predictions: int) -> np.ndarray:
-    """Return int64 [B, P]: the columns that are True, ascending, then L; at most P a row are."""
-    rows, columns = taken.shape
-    chosen = np.full((rows, predictions), columns, np.int64)
-    row, column = np.nonzero(taken)
-    first = np.searchsorted(row, np.arange(rows))
-    chosen[row, np.arange(len(row)) - first[row]] = column
-    return chosen
+    size, columns = values.shape
+    if columns <= _SORTED_FAST or count >= _SORTED_FAST:
+        return np.sort(values, axis=1)[:, :count]
+    whole = columns // _SORTED_FAST * _SORTED_FAST
+    blocks = np.sort(values[:, :whole].reshape(size, -1, _SORTED_FAST), axis=2)[:, :, :count]
+    rest = np.concatenate([blocks.reshape(size, -1), values[:, whole:]], axis=1)
+    return _smallest(rest, count) if rest.shape[1] < columns else np.sort(rest, axis=1)[:, :count]

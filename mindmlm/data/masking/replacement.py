@@ -20,38 +20,46 @@ class Chosen:
     """The n chosen tokens of a batch, row by row, columns ascending.
 
     Attributes:
+        place: int64 [n], row * L + column.
         row, column: int64 [n].
         unit: int64 [n], a column that is the same for tokens that share one draw.
         keys: uint64 [B], of the rows.
     """
 
+    place: np.ndarray
     row: np.ndarray
     column: np.ndarray
     unit: np.ndarray
     keys: np.ndarray
 
+    def key(self) -> np.ndarray:
+        """Return uint64 [n], the key of each token's row."""
+        return self.keys.take(self.row)
 
-def units(kind: str, row: np.ndarray, column: np.ndarray, word_starts: np.ndarray) -> np.ndarray:
+
+def units(kind: str, place: np.ndarray, columns: int, word_starts: np.ndarray) -> np.ndarray:
     """Return the `Chosen.unit` of tokens.
 
     Args:
         kind: "piece": each token by itself; "word": the tokens of a word; "span": tokens that
             stand side by side (SpanBERT merges spans that touch).
-        row, column: int64 [n], row by row, ascending.
+        place: int64 [n], ascending. A row begins and ends with a special token, so tokens of two
+            rows never stand side by side.
+        columns: L.
         word_starts: bool [B, L].
     """
-    if kind == "piece":
-        return column
-    begins = np.ones(len(row), np.bool_)
-    begins[1:] = (row[1:] != row[:-1]) | (column[1:] != column[:-1] + 1)
-    if kind == "word":
-        begins |= word_starts[row, column]
-    return column[np.maximum.accumulate(np.where(begins, np.arange(len(row)), 0))]
+    if kind != "piece":
+        begins = np.ones(len(place), np.bool_)
+        begins[1:] = place[1:] != place[:-1] + 1
+        if kind == "word":
+            begins |= word_starts.ravel()[place]
+        place = place[np.maximum.accumulate(np.where(begins, np.arange(len(place)), 0))]
+    return place % columns
 
 
 def draw_actions(chosen: Chosen, settings: MaskingSettings) -> np.ndarray:
     """Return int64 [n]: `MASKED`, `RANDOM` or `KEPT`, one draw for every unit."""
-    draw = to_unit_interval(random_bits(chosen.keys[chosen.row], ACTION_STREAM, chosen.unit))
+    draw = to_unit_interval(random_bits(chosen.key(), ACTION_STREAM, chosen.unit))
     changed = np.where(draw < settings.mask_prob + settings.random_prob, RANDOM, KEPT)
     return np.where(draw < settings.mask_prob, MASKED, changed)
 
@@ -63,12 +71,12 @@ def replace_tokens(
     actions = draw_actions(chosen, settings)
     masked = input_ids.copy()
     hidden = actions == MASKED
-    masked[chosen.row[hidden], chosen.column[hidden]] = vocabulary.mask_id
+    masked.ravel()[chosen.place[hidden]] = vocabulary.mask_id
     changed = np.flatnonzero(actions == RANDOM)
     tokens = vocabulary.ordinary_ids
     if settings.strategy == "span" and settings.corpus_tokens is not None:
         tokens = settings.corpus_tokens
-    masked[chosen.row[changed], chosen.column[changed]] = _draw(chosen, changed, tokens)
+    masked.ravel()[chosen.place[changed]] = _draw(chosen, changed, tokens)
     return masked
 
 
@@ -92,7 +100,7 @@ def replace_words(
     ends = np.append(begins[1:], len(chosen.row))
     sizes = ends - begins
     actions = draw_actions(chosen, settings)[begins]
-    ids = input_ids[chosen.row, chosen.column]
+    ids = input_ids.ravel()[chosen.place]
     # Words are drawn at columns beyond the row's, so that they share no bits with random tokens.
     place = chosen.unit[begins] + input_ids.shape[1]
     bits = random_bits(chosen.keys[chosen.row[begins]], REPLACEMENT_STREAM, place)
@@ -106,7 +114,7 @@ def replace_words(
     ids[known] = table.pieces(of_token[known], offset[known])
     unknown = np.flatnonzero((of_token < 0) & np.repeat(wants_any, sizes))
     ids[unknown] = _draw(chosen, unknown, vocabulary.ordinary_ids)
-    masked[chosen.row, chosen.column] = ids
+    masked.ravel()[chosen.place] = ids
     return masked
 
 

@@ -25,6 +25,10 @@ class SimilarWords:
         hashes = RollingHash(self._pieces).of(self._first, self._first + self._sizes)
         self._order = np.argsort(hashes)
         self._hashes = hashes[self._order]
+        self._bucket_bits = max(1, (4 * len(hashes)).bit_length())
+        numbers = np.arange(1 << self._bucket_bits)
+        self._bucket = np.searchsorted(self._hashes >> self._shift(), numbers.astype(np.uint64))
+        self._deepest = int(np.diff(self._bucket, append=len(hashes)).max(initial=0))
         lists = [similar.get(place, ()) for place in range(len(words))]
         self._counts = np.array([len(entry) for entry in lists], np.int64)
         self._begin = np.cumsum(self._counts) - self._counts
@@ -48,8 +52,19 @@ class SimilarWords:
     def look_up(self, ids: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return int64 [w], the places in the table of stretches of ``ids``; -1 = not in it."""
         found = RollingHash(ids).of(begin, end)
-        nearest = np.minimum(np.searchsorted(self._hashes, found), len(self._hashes) - 1)
-        return np.where(self._hashes[nearest] == found, self._order[nearest], -1)
+        # The first bits of a hash say where its like begin; few hashes share them. (A binary
+        # search takes several times as long.)
+        place = self._bucket.take((found >> self._shift()).astype(np.int64))
+        result = np.full(len(found), -1, np.int64)
+        last = len(self._hashes) - 1
+        for step in range(self._deepest):
+            near = np.minimum(place + step, last)
+            same = np.flatnonzero(self._hashes.take(near) == found)
+            result[same] = self._order.take(near[same])
+        return result
+
+    def _shift(self) -> np.uint64:
+        return np.uint64(64 - self._bucket_bits)
 
     def draw_similar(self, places: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """Return int64 [w], a similar word of each place; -1 where there is none.

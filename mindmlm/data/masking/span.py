@@ -6,14 +6,16 @@ import numpy as np
 
 from mindmlm.data.hashing import random_bits, to_unit_interval
 from mindmlm.data.masking.base import LENGTH_STREAM, Rows, row_budget
-from mindmlm.data.masking.order import chosen_columns, rank_columns, walk
-from mindmlm.data.masking.words import group_words
+from mindmlm.data.masking.order import first_columns, rank_columns
+from mindmlm.data.masking.words import Words, group_words
 
 GEOMETRIC_P = 0.2
 MAX_SPAN = 10
 _WEIGHTS = GEOMETRIC_P * (1 - GEOMETRIC_P) ** np.arange(MAX_SPAN)
 SPAN_LENGTH_PROBABILITIES = _WEIGHTS / _WEIGHTS.sum()
 _CUMULATIVE = np.cumsum(SPAN_LENGTH_PROBABILITIES)[:-1]
+# Anchors that are ordered beyond the number that most rows need.
+_SPARE = 8
 _MEAN_SPAN = float((SPAN_LENGTH_PROBABILITIES * np.arange(1, MAX_SPAN + 1)).sum())
 
 
@@ -28,7 +30,7 @@ def select_spans(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndar
     """
     # 0.15 * 100 is 15.000000000000002 in some spellings: no ceiling above what was asked for.
     wanted = np.ceil(rows.ordinary.sum(axis=1) * masked_lm_prob - 1e-9).astype(np.int64)
-    return _select(rows, np.minimum(predictions, wanted), predictions)
+    return _select(rows, np.minimum(predictions, wanted))
 
 
 def select_token_spans(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndarray:
@@ -40,46 +42,78 @@ def select_token_spans(rows: Rows, masked_lm_prob: float, predictions: int) -> n
     """
     tokens = replace(rows, word_starts=np.ones_like(rows.word_starts))
     budget = row_budget(rows.ordinary.sum(axis=1), masked_lm_prob, predictions)
-    return _select(tokens, budget, predictions)
+    return _select(tokens, budget)
 
 
-def _select(rows: Rows, left: np.ndarray, predictions: int) -> np.ndarray:
+def _select(rows: Rows, budget: np.ndarray) -> np.ndarray:
     words = group_words(rows)
-    covered = np.zeros(words.shape[0] * words.shape[1], np.bool_)
-    runs = words.runs()
-    left = left.copy()
-    ranked = rank_columns(words.usable_tokens(), rows)
-    expected = _expected_spans(left)
-    lengths = span_lengths(rows.keys[:, None], np.arange(expected))
-    for number, (row, column) in enumerate(walk(ranked, left, expected)):
-        place = row * words.shape[1] + column
-        free = ~covered[place]
-        row, word = row[free], words.of_token[place[free]]
-        length = lengths[row, number] if number < expected else span_lengths(rows.keys[row], number)
-        length = np.minimum(length, runs[word])
-        left[row] -= _cover(covered, words.first[word], words.first[word + length], left[row])
-    return chosen_columns(covered.reshape(words.shape), predictions)
+    usable = words.usable_tokens()
+    budget = np.minimum(budget, usable.sum(axis=1))
+    ranked = rank_columns(usable, rows)
+    walk = _Walk(words, rows.keys, budget)
+    order = first_columns(ranked, int(2 * budget.max(initial=0) / _MEAN_SPAN) + _SPARE)
+    left = walk.cover(order)
+    if len(left) and order.shape[1] < words.shape[1]:
+        walk.cover(first_columns(ranked[left], words.shape[1])[:, order.shape[1] :])
+    return walk.covered[:-1].reshape(words.shape)
+
+
+class _Walk:
+    """Covers spans in all rows at once, one anchor of each row after the other."""
+
+    def __init__(self, words: Words, keys: np.ndarray, budget: np.ndarray) -> None:
+        self._words = words
+        self._runs = words.runs()
+        self._keys = keys
+        # One place more, which is always covered, for "no anchor".
+        self.covered = np.zeros(words.shape[0] * words.shape[1] + 1, np.bool_)
+        self.covered[-1] = True
+        self._row = np.arange(len(budget))
+        self._left = budget.copy()
+        self._tried = 0
+
+    def cover(self, columns: np.ndarray) -> np.ndarray:
+        """Try anchors of the rows that are not done; return the rows that still are not.
+
+        Args:
+            columns: int64 [b, K]; L where a row has no more.
+        """
+        length = self._words.shape[1]
+        place = (columns + self._row[:, None] * length).T
+        place = np.where(length > columns.T, place, len(self.covered) - 1)
+        word = self._words.of_token.take(place)
+        run = self._runs.take(word)
+        tried = self._tried + np.arange(len(place))
+        run = np.minimum(run, span_lengths(self._keys[self._row], tried[:, None]))
+        begin, end = self._words.first.take(word), self._words.first.take(word + run)
+        for number in range(len(place)):
+            # Anchors that spans cover are passed over.
+            free = np.flatnonzero((self._left > 0) & ~self.covered.take(place[number]))
+            if len(free):
+                self._cover(begin[number, free], end[number, free], free)
+            elif not self._left.any() or (columns[:, number] == length).all():
+                break
+        self._tried += len(place)
+        undone = self._left > 0
+        self._row, self._left = self._row[undone], self._left[undone]
+        return self._row
+
+    def _cover(self, begin: np.ndarray, end: np.ndarray, which: np.ndarray) -> None:
+        """Cover what is new in ``begin`` .. ``end``, as far as the budget goes."""
+        size = end - begin
+        last = np.cumsum(size)
+        place = np.arange(last[-1]) + np.repeat(begin - last + size, size)
+        # How many new places there are up to each one, counted over all spans.
+        count = np.cumsum(~self.covered.take(place))
+        before = np.concatenate([[0], count[last[:-1] - 1]])
+        new, left = count[last - 1] - before, self._left[which]
+        if (new > left).any():
+            place = place[count - np.repeat(before, size) <= np.repeat(left, size)]
+        self.covered[place] = True
+        self._left[which] = left - np.minimum(new, left)
 
 
 def span_lengths(keys: np.ndarray, number: np.ndarray | int) -> np.ndarray:
     """Return int64, words of the ``number``-th span that a row tries; the arguments broadcast."""
     draw = to_unit_interval(random_bits(keys, LENGTH_STREAM, np.atleast_1d(number)))
     return np.searchsorted(_CUMULATIVE, draw, side="right") + 1
-
-
-def _expected_spans(budget: np.ndarray) -> int:
-    return int(2 * budget.max(initial=0) / _MEAN_SPAN)
-
-
-def _cover(
-    covered: np.ndarray, begin: np.ndarray, end: np.ndarray, limit: np.ndarray
-) -> np.ndarray:
-    """Cover up to ``limit`` new places in ``begin`` .. ``end`` of each row; return how many."""
-    places = begin[:, None] + np.arange(int((end - begin).max(initial=0)))
-    new = places < end[:, None]
-    np.minimum(places, len(covered) - 1, out=places)
-    new &= ~covered[places]
-    count = np.cumsum(new, axis=1)
-    new &= count <= limit[:, None]
-    covered[places[new]] = True
-    return new.sum(axis=1)

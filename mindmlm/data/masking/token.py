@@ -3,7 +3,7 @@
 import numpy as np
 
 from mindmlm.data.masking.base import Rows, row_budget
-from mindmlm.data.masking.order import decode_columns, rank_columns, smallest
+from mindmlm.data.masking.order import first_columns, rank_columns
 
 
 def select_tokens(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndarray:
@@ -11,9 +11,12 @@ def select_tokens(rows: Rows, masked_lm_prob: float, predictions: int) -> np.nda
 
     The budget is BERT's, see `row_budget`; `Strategy` explains arguments and result.
     """
-    columns = rows.ordinary.shape[1]
+    size, columns = rows.ordinary.shape
     budget = row_budget(rows.lengths, masked_lm_prob, predictions)
-    chosen = decode_columns(smallest(rank_columns(rows.ordinary, rows), predictions), columns)
-    chosen[np.arange(chosen.shape[1]) >= budget[:, None]] = columns
-    chosen.sort(axis=1)
-    return chosen
+    most = int(budget.max(initial=0))
+    order = first_columns(rank_columns(rows.ordinary, rows), most)[:, :most]
+    place = order + np.arange(size)[:, None] * columns
+    place[(order == columns) | (np.arange(order.shape[1]) >= budget[:, None])] = size * columns
+    chosen = np.zeros(size * columns + 1, np.bool_)
+    chosen[place.ravel()] = True
+    return chosen[:-1].reshape(size, columns)

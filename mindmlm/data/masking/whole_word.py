@@ -3,7 +3,7 @@
 import numpy as np
 
 from mindmlm.data.masking.base import Rows, row_budget
-from mindmlm.data.masking.order import chosen_columns, rank_columns, walk
+from mindmlm.data.masking.order import first_columns, rank_columns
 from mindmlm.data.masking.words import group_words
 
 
@@ -15,13 +15,45 @@ def select_whole_words(rows: Rows, masked_lm_prob: float, predictions: int) -> n
     ([UNK]) is never taken. See `mindmlm.data.masking.base.Strategy`.
     """
     words = group_words(rows)
-    columns = words.shape[1]
-    left = row_budget(rows.lengths, masked_lm_prob, predictions)
-    taken = np.zeros(len(words.sizes), np.bool_)
-    for row, column in walk(rank_columns(words.usable_starts(), rows), left, predictions):
-        word = words.of_token[row * columns + column]
-        sizes = words.sizes[word]
-        fits = sizes <= left[row]
-        taken[word[fits]] = True
-        left[row] -= np.where(fits, sizes, 0)
-    return chosen_columns(np.repeat(taken, words.sizes).reshape(words.shape), predictions)
+    budget = row_budget(rows.lengths, masked_lm_prob, predictions)
+    ranked = rank_columns(words.usable_starts(), rows)
+    word = words.at(first_columns(ranked, int(budget.max(initial=0))))
+    taken, left = _fill(words.padded_sizes()[word], budget)
+    # Where the words that were ordered are used up and the budget is not, all are ordered.
+    short = np.flatnonzero((left > 0) & (word[:, -1] < words.number))
+    chosen = np.zeros(words.number + 1, np.bool_)
+    chosen[word[taken]] = True
+    if len(short):
+        word = words.at(first_columns(ranked[short], ranked.shape[1]), short)
+        taken, _ = _fill(words.padded_sizes()[word], budget[short])
+        chosen[word[taken]] = True
+    return words.tokens_of(chosen)
+
+
+def _fill(sizes: np.ndarray, budget: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take what fits, from left to right, a size that does not fit being skipped.
+
+    In each round all sizes up to the first that does not fit are taken at once. What did not fit
+    once never will, since what is left of a budget only shrinks.
+
+    Args:
+        sizes: int64 [B, K], at least 1.
+        budget: int64 [B].
+
+    Returns:
+        bool [B, K], what is taken; int64 [B], what is left of each budget.
+    """
+    total = np.cumsum(sizes, axis=1)
+    taken = total <= budget[:, None]
+    left = budget - np.where(taken, sizes, 0).sum(axis=1)
+    rows = np.arange(len(sizes))
+    while True:
+        fits = (sizes[rows] <= left[rows, None]) & ~taken[rows]
+        again = fits.any(axis=1)
+        rows, fits = rows[again], fits[again]
+        if not len(rows):
+            return taken, left
+        total = np.cumsum(np.where(fits, sizes[rows], 0), axis=1)
+        fits &= total <= left[rows, None]
+        taken[rows] |= fits
+        left[rows] -= np.where(fits, sizes[rows], 0).sum(axis=1)

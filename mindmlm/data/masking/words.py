@@ -6,6 +6,8 @@ import numpy as np
 
 from mindmlm.data.masking.base import Rows
 
+_LARGEST = np.iinfo(np.int64).max >> 16
+
 
 @dataclass(frozen=True)
 class Words:
@@ -15,52 +17,84 @@ class Words:
         first: int64 [W + 1], place (row * L + column) of each word's first token; then B * L.
         sizes: int64 [W], tokens.
         usable: bool [W], no special token and no padding in it.
-        of_token: int64 [B * L], the word of each token.
-        shape: (B, L).
+        of_token: int64 [B * L + 1], the word of each token; then W.
+        starts: bool [B, L], the first token of each word.
     """
 
     first: np.ndarray
     sizes: np.ndarray
     usable: np.ndarray
     of_token: np.ndarray
-    shape: tuple[int, int]
+    starts: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(B, L)."""
+        return self.starts.shape[0], self.starts.shape[1]
+
+    @property
+    def number(self) -> int:
+        """W."""
+        return len(self.sizes)
 
     def usable_starts(self) -> np.ndarray:
         """Return bool [B, L], the first tokens of usable words."""
-        starts = np.zeros(self.shape[0] * self.shape[1], np.bool_)
-        starts[self.first[:-1][self.usable]] = True
-        return starts.reshape(self.shape)
+        return self.usable_tokens() & self.starts
 
     def usable_tokens(self) -> np.ndarray:
         """Return bool [B, L], the tokens of usable words."""
-        return np.repeat(self.usable, self.sizes).reshape(self.shape)
+        return self.usable.take(self.of_token[:-1]).reshape(self.shape)
+
+    def at(self, columns: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return int64 [b, K], the words at some columns; W for a column L ("none").
+
+        Args:
+            columns: int64 [b, K].
+            rows: int64 [b], the rows they are in; None = all.
+        """
+        size, length = self.shape
+        if rows is None:
+            rows = np.arange(size)
+        place = columns + rows[:, None] * length
+        place[columns == length] = size * length
+        return self.of_token.take(place)
+
+    def padded_sizes(self) -> np.ndarray:
+        """Return int64 [W + 1], the sizes; more than any budget for W."""
+        return np.append(self.sizes, _LARGEST)
 
     def runs(self) -> np.ndarray:
-        """Return int64 [W]: how many usable words follow each other from here on.
+        """Return int64 [W + 1]: how many usable words follow each other from here on; 0 for W.
 
         No run leaves its row: every row begins and ends with a special token.
         """
-        numbers = np.arange(len(self.sizes))
-        obstacle = np.where(self.usable, len(numbers), numbers)
-        return np.minimum.accumulate(obstacle[::-1])[::-1] - numbers
+        obstacles = np.append(np.flatnonzero(~self.usable), self.number)
+        next_one = np.repeat(obstacles, np.diff(obstacles, prepend=-1))
+        return next_one - np.arange(self.number + 1)
 
     def counts(self) -> np.ndarray:
         """Return int64 [B], usable words of each row."""
-        row = self.first[:-1][self.usable] // self.shape[1]
-        return np.bincount(row, minlength=self.shape[0])
+        return np.add.reduce(self.usable_starts().view(np.uint8), axis=1, dtype=np.int64)
+
+    def tokens_of(self, chosen: np.ndarray) -> np.ndarray:
+        """Return bool [B, L], the tokens of chosen words (bool, at least [W])."""
+        return chosen.take(self.of_token[:-1]).reshape(self.shape)
 
 
 def group_words(rows: Rows) -> Words:
     """Return the words of rows; a row's first column begins a word."""
-    first = np.flatnonzero(rows.word_starts)
-    sizes = np.diff(first, append=rows.word_starts.size)
-    of_token = np.repeat(np.arange(len(first)), sizes)
-    usable = np.ones(len(first), np.bool_)
-    usable[of_token[~rows.ordinary.ravel()]] = False
+    starts = rows.word_starts.ravel()
+    first = np.append(np.flatnonzero(starts), starts.size)
+    of_token = np.empty(starts.size + 1, np.int64)
+    np.cumsum(starts, out=of_token[:-1])
+    of_token -= 1
+    of_token[-1] = len(first) - 1
+    usable = np.ones(len(first) - 1, np.bool_)
+    usable[of_token[:-1][~rows.ordinary.ravel()]] = False
     return Words(
-        first=np.append(first, rows.word_starts.size),
-        sizes=sizes,
+        first=first,
+        sizes=np.diff(first),
         usable=usable,
         of_token=of_token,
-        shape=(rows.word_starts.shape[0], rows.word_starts.shape[1]),
+        starts=rows.word_starts,
     )
