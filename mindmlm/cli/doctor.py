@@ -2,21 +2,33 @@
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from mindmlm.build_data.tool_flags import in_flags
 from mindmlm.data.doctor.examine import Diagnosis, DoctorSettings, examine
+from mindmlm.data.sources.files import READERS
+from mindmlm.data.sources.locations import Location
+from mindmlm.data.sources.object_store import Access
+from mindmlm.data.sources.options import ReadOptions
+from mindmlm.data.sources.splits import resolve_evaluation, resolve_split
+from mindmlm.data.sources.stored_file import StoredFile
+from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import BertTokenizer
 
 HELP = "look for what is wrong with text files"
 DESCRIPTION = """\
 Look for what is wrong with text files: encoding errors, duplicate lines, [UNK] under a vocabulary,
 lines of the evaluation text that stand in the training text as well; and show which languages
-and lengths there are. Every finding comes with file and line. Memory does not grow with the text.
+and lengths there are. It reads what training reads: txt, jsonl, csv, parquet, plain or compressed;
+files, folders, patterns, addresses. Every finding comes with file and line or row. Memory does not
+grow with the text.
 
 examples:
   python -m mindmlm doctor news.txt
   python -m mindmlm doctor train.txt --eval valid.txt --vocab_file vocab.txt
+  python -m mindmlm doctor 'news/*.jsonl.gz' --text_field title,body
   python -m mindmlm doctor train.txt --max_duplicate_share 0.05 --json      for programs
 
 The exit code is 0 when the text is good, 1 when there is a problem, 2 when a file cannot be read.
@@ -26,21 +38,23 @@ _BAR = 30
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="text, one UTF-8 file")
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="a file, folder, pattern, address (s3://...) or - (standard input)",
+    )
     parser.add_argument(
         "--eval",
         metavar="FILE",
         nargs="+",
-        type=Path,
         default=[],
         help="evaluation text; its lines must not stand in the FILEs",
     )
+    _add_reading(parser)
     parser.add_argument("--vocab_file", metavar="FILE", type=Path, help="vocabulary to judge")
     parser.add_argument(
         "--cased", action="store_true", help="the vocabulary is cased (do_lower_case: False)"
-    )
-    parser.add_argument(
-        "--max_line_bytes", metavar="N", type=_positive, default=1 << 20, help="default 1048576"
     )
     parser.add_argument(
         "--max_duplicate_share",
@@ -60,6 +74,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--examples", metavar="N", type=_positive, default=10, help="places shown (default 10)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say how files are read, as for `tools/build_dataset.py`."""
+    parser.add_argument(
+        "--input_format", choices=["auto", *READERS], default="auto", help="default auto: by name"
+    )
+    parser.add_argument(
+        "--text_field",
+        metavar="NAME",
+        nargs="+",
+        default=["text"],
+        help="field of a record (jsonl, csv, parquet) with the text, or several; default text",
+    )
+    parser.add_argument("--csv_delimiter", metavar="C", help="default: tab for .tsv, else comma")
+    parser.add_argument("--endpoint_url", metavar="URL", default="", help="of an object store")
+    parser.add_argument(
+        "--credentials_file", metavar="FILE", default="", help="keys of a store, mode 0600"
+    )
+    parser.add_argument(
+        "--max_line_bytes", metavar="N", type=_positive, default=1 << 20, help="default 1048576"
+    )
 
 
 def _positive(text: str) -> int:
@@ -82,24 +118,51 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         DataError: a file or the vocabulary cannot be read.
     """
+    try:
+        diagnosis = _diagnose(options)
+    except DataError as error:
+        raise DataError(in_flags(str(error)).replace("--input_file", "FILE")) from None
+    code = 1 if diagnosis.problems() else 0
+    if options.json:
+        found = diagnosis.to_dict() | {"exit_code": code}
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        print(as_text(diagnosis))
+    return code
+
+
+def _diagnose(options: argparse.Namespace) -> Diagnosis:
     tokenizer = None
     if options.vocab_file is not None:
         tokenizer = BertTokenizer.from_vocab_file(options.vocab_file, not options.cased)
+    reading = ReadOptions(
+        file_format=options.input_format,
+        max_line_bytes=options.max_line_bytes,
+        text_field=tuple(name for name in ",".join(options.text_field).split(",") if name),
+        csv_delimiter=options.csv_delimiter,
+    )
     settings = DoctorSettings(
         tokenizer=tokenizer,
-        max_line_bytes=options.max_line_bytes,
+        reading=reading,
         max_duplicate_share=options.max_duplicate_share,
         max_unknown_share=options.max_unk_share,
         examples=options.examples,
         progress=not options.json,
     )
-    diagnosis = examine(options.files, options.eval, settings)
-    code = 1 if diagnosis.problems() else 0
-    if options.json:
-        print(json.dumps(diagnosis.to_dict() | {"exit_code": code}, indent=2, ensure_ascii=False))
-    else:
-        print(as_text(diagnosis))
-    return code
+    return examine(
+        _files(options, options.files, "train"), _files(options, options.eval, "eval"), settings
+    )
+
+
+def _files(options: argparse.Namespace, places: list[str], side: str) -> list[StoredFile]:
+    """Return the files of places; of a folder those that a run would take for this side."""
+    access = Access(options.endpoint_url, options.credentials_file)
+    files: list[StoredFile] = []
+    for place in places:
+        listing = Location(place, access, Path(tempfile.gettempdir())).listing()
+        chosen = resolve_split(listing, side) if side == "train" else resolve_evaluation(listing)
+        files += chosen
+    return files
 
 
 def as_text(diagnosis: Diagnosis) -> str:

@@ -1,4 +1,6 @@
+import csv
 import gzip
+import io
 import json
 import os
 import random
@@ -8,9 +10,12 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from mindmlm.cli.main import main
 from mindmlm.data.doctor import repeats
@@ -38,8 +43,8 @@ def test_good_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, found["problems"], found["encoding"]) == (0, [], {})
     assert found["files"] == [
         {
-            "path": str(path), "side": "train", "bytes": path.stat().st_size, "lines": 3,
-            "blank_lines": 1, "characters": 23,
+            "path": str(path), "side": "train", "unit": "line", "bytes": path.stat().st_size,
+            "lines": 3, "blank_lines": 1, "characters": 23,
         }
     ]  # fmt: skip
     assert main(["doctor", str(path)]) == 0
@@ -229,10 +234,80 @@ def test_memory_does_not_grow_with_the_text(
     assert peaks[1] < peaks[0] + (4 << 20)
 
 
+ROWS = [{"body": "今天天气很好"}, {"body": "one line of text\nand another one"}]
+ROWS += [{"body": "坏\ufffd字"}, {"body": "今天天气很好"}, {"other": "x"}]
+
+
+def encoded(name: str, rows: list[dict[str, str]]) -> bytes:
+    texts = [row.get("body") for row in rows]
+    if name.startswith("jsonl"):
+        data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    elif name.startswith("csv"):
+        stream = io.StringIO()
+        table = [(text, n) for n, text in enumerate(texts)]
+        csv.writer(stream).writerows([("body", "n"), *table])
+        data = stream.getvalue().encode()
+    else:
+        sink = io.BytesIO()
+        parquet.write_table(pa.table({"body": texts}), sink, row_group_size=2)
+        data = sink.getvalue()
+    packers = {".gz": gzip.compress, ".zst": zstandard.compress}
+    return packers[Path(name).suffix](data) if Path(name).suffix in packers else data
+
+
+@pytest.mark.parametrize("name", ["jsonl", "jsonl.gz", "csv", "csv.zst", "parquet"])
+def test_records_are_read_as_training_reads_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = tmp_path / f"a.{name}"
+    rows = ROWS[:4] if name.startswith("csv") else ROWS
+    path.write_bytes(encoded(name, rows))
+    code, found = examine(capsys, path, "--text_field", "body", "--eval", path)
+    # A csv file begins with the names of its columns; its second record has two lines.
+    numbers = {"csv": (2, 5, 6)}.get(name.split(".")[0], (1, 3, 4))
+    places = [
+        f"{path}, row {number}" if name == "parquet" else f"{path}:{number}" for number in numbers
+    ]
+    assert code == 1
+    assert found["duplicates"]["examples"][0] == {"times": 2, "places": [places[0], places[2]]}
+    lost = found["encoding"]["replacement character U+FFFD"]
+    assert lost["places"][0].startswith(f"{places[1]}: 1 in the line")
+    assert found["leakage"]["lines"] == 5
+    assert found["leakage"]["examples"][0] == {"train": places[0], "evaluation": places[0]}
+    assert found["lines_with_text"] == 10
+    assert found["files"][0]["bytes"] <= path.stat().st_size
+    if name.startswith("jsonl"):
+        (missing, _) = found["encoding"]["record that cannot be read"]["places"]
+        assert missing.startswith(f"{path}:5: it has no field 'body'; its fields are 'other'")
+        assert missing.endswith("in --text_field")
+
+
+def test_records_that_cannot_be_read_and_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\nno json\n[1]\n{"text": "two"}\n')
+    (tmp_path / "b.csv").write_text('text;n\none of them;1\n"open;2\n')
+    (tmp_path / "valid.txt").write_text("one\n")
+    code, found = examine(capsys, tmp_path, "--csv_delimiter", ";", "--eval", tmp_path)
+    assert code == 1
+    bad = found["encoding"]["record that cannot be read"]["places"]
+    assert [place.partition(": ")[0] for place in bad] == [
+        f"{tmp_path}/a.jsonl:2", f"{tmp_path}/a.jsonl:3", f"{tmp_path}/b.csv:3",
+    ]  # fmt: skip
+    assert [file["side"] for file in found["files"]] == ["train", "train", "evaluation"]
+    leak = {"train": f"{tmp_path}/a.jsonl:1", "evaluation": f"{tmp_path}/valid.txt:1"}
+    assert found["leakage"] == {"lines": 1, "examples": [leak]}
+    assert main(["doctor", str(tmp_path / "b.csv"), "--text_field", "body"]) == 2
+    shown = capsys.readouterr().err
+    assert "b.csv: it has no column 'body'" in shown
+    assert "--text_field" in shown
+
+
 def test_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
     for arguments, message in (
-        ([tmp_path / "none.txt"], "none.txt: cannot be read: No such file"),
-        ([tmp_path], "cannot read the text: Is a directory"),
+        ([tmp_path / "none.txt"], "none.txt: no such file or folder"),
+        ([tmp_path / "empty"], "no text file for the train split"),
         ([write(tmp_path / "a.txt", "a"), "--vocab_file", tmp_path / "v"], "v: cannot read the"),
     ):
         process = subprocess.run(

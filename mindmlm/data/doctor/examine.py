@@ -11,9 +11,12 @@ from tqdm import tqdm
 
 from mindmlm.data.doctor.characters import examine_characters
 from mindmlm.data.doctor.findings import Findings, Histogram
-from mindmlm.data.doctor.lines import FileSummary, read_batches
+from mindmlm.data.doctor.lines import FileSummary
+from mindmlm.data.doctor.records import read_batches
 from mindmlm.data.doctor.repeats import RepeatFinder
 from mindmlm.data.doctor.unknown import UnknownFinder
+from mindmlm.data.sources.options import ReadOptions
+from mindmlm.data.sources.stored_file import StoredFile
 from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import BertTokenizer
 
@@ -24,7 +27,8 @@ class DoctorSettings:
 
     Attributes:
         tokenizer: judges the share of [UNK]; None = not looked at.
-        max_line_bytes: a longer line is a problem.
+        reading: format and fields of the files; a line longer than its ``max_line_bytes`` is a
+            problem.
         max_duplicate_share: lines that repeat an earlier one, of all lines with text.
         max_unknown_share: [UNK] of all tokens.
         examples: places shown of each kind.
@@ -32,7 +36,7 @@ class DoctorSettings:
     """
 
     tokenizer: BertTokenizer | None = None
-    max_line_bytes: int = 1 << 20
+    reading: ReadOptions = field(default_factory=ReadOptions)
     max_duplicate_share: float = 0.0
     max_unknown_share: float = 0.01
     examples: int = 10
@@ -115,11 +119,11 @@ class Diagnosis:
         }
 
     def _place(self, place: tuple[int, int]) -> str:
-        return f"{self.files[place[0]].path}:{place[1]}"
+        return self.files[place[0]].place(place[1])
 
 
 def examine(
-    files: Sequence[Path], evaluation_files: Sequence[Path], settings: DoctorSettings
+    files: Sequence[StoredFile], evaluation_files: Sequence[StoredFile], settings: DoctorSettings
 ) -> Diagnosis:
     """Read the files once and return what was found.
 
@@ -135,7 +139,7 @@ def examine(
     """
     everything = [*files, *evaluation_files]
     try:
-        total = sum(path.stat().st_size for path in everything)
+        total = sum(file.size() for file in everything)
         with tempfile.TemporaryDirectory(prefix="mindmlm-doctor-") as folder:
             diagnosis = Diagnosis(
                 files=[],
@@ -147,9 +151,9 @@ def examine(
             with tqdm(
                 total=total, unit="B", unit_scale=True, disable=None if settings.progress else True
             ) as bar:
-                for number, path in enumerate(everything):
+                for number, file in enumerate(everything):
                     side = "train" if number < len(files) else "evaluation"
-                    _examine_file(diagnosis, path, side, bar)
+                    _examine_file(diagnosis, file, side, bar)
             diagnosis.repeats.finish()
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
@@ -162,12 +166,12 @@ def _unknown_finder(settings: DoctorSettings) -> UnknownFinder | None:
     return UnknownFinder(settings.tokenizer, settings.examples)
 
 
-def _examine_file(diagnosis: Diagnosis, path: Path, side: str, bar: "tqdm[Any]") -> None:
+def _examine_file(diagnosis: Diagnosis, file: StoredFile, side: str, bar: "tqdm[Any]") -> None:
     number = len(diagnosis.files)
-    summary = FileSummary(str(path), side)
+    summary = FileSummary(file.name, side)
     diagnosis.files.append(summary)
-    limit, counted = diagnosis.settings.max_line_bytes, 0
-    for batch in read_batches(path, number, summary, diagnosis.findings, limit):
+    counted = 0
+    for batch in read_batches(file, summary, diagnosis.findings, diagnosis.settings.reading):
         diagnosis.languages.update(examine_characters(batch, diagnosis.findings))
         for index, text in enumerate(batch.texts):
             diagnosis.lengths.add(len(text), batch.place(index))

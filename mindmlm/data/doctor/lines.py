@@ -1,21 +1,18 @@
-"""Lines of a file in batches; lines that cannot be read are reported."""
+"""Lines of a text file in batches; lines that cannot be read are reported."""
 
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
 from mindmlm.data.doctor.findings import Findings
 from mindmlm.data.sources.decompression import open_contents
-from mindmlm.data.sources.stored_file import LocalFile
+from mindmlm.data.sources.stored_file import StoredFile
 from mindmlm.errors import DataError
 
-BATCH_CHARACTERS = 1 << 16
 MALFORMED = "malformed UTF-8"
 OVER_LONG = "over-long line"
 OTHER_ENCODING = "UTF-16 or UTF-32 instead of UTF-8"
-EMPTY = "file without text"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OTHER_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
@@ -26,15 +23,21 @@ class FileSummary:
 
     Attributes:
         path: the file. side: "train" or "evaluation".
+        unit: what its places count: "line" or "row".
         bytes, lines, blank_lines, characters: totals; ``characters`` of lines that can be read.
     """
 
     path: str
     side: str
+    unit: str = "line"
     bytes: int = 0
     lines: int = 0
     blank_lines: int = 0
     characters: int = 0
+
+    def place(self, number: int) -> str:
+        """Return ``file:line``, or ``file, row n``, of a line or row."""
+        return f"{self.path}:{number}" if self.unit == "line" else f"{self.path}, row {number}"
 
 
 @dataclass(frozen=True)
@@ -42,71 +45,54 @@ class LineBatch:
     """Some lines of one file that hold text.
 
     Attributes:
-        file: number of the file. path: its name.
-        numbers: line numbers, from 1.
+        file: its summary.
+        numbers: line (or row) numbers, from 1.
         texts: the lines, without white space around them.
     """
 
-    file: int
-    path: str
+    file: FileSummary
     numbers: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
     def place(self, index: int) -> str:
-        """Return ``file:line`` of one of the lines."""
-        return f"{self.path}:{self.numbers[index]}"
+        """Return the place of one of the lines."""
+        return self.file.place(self.numbers[index])
 
 
-def read_batches(
-    path: Path, number: int, summary: FileSummary, findings: Findings, max_line_bytes: int
-) -> Iterator[LineBatch]:
-    """Stream the lines of a file; those that cannot be read are reported in ``findings``.
+def read_lines(
+    file: StoredFile, summary: FileSummary, findings: Findings, max_line_bytes: int
+) -> Iterator[tuple[int, str]]:
+    """Stream (number, text) of the lines of a file that hold text; others are reported.
 
     Plain, gzip and zstd files. Lines end at "\\n" or "\\r\\n" only, as when training reads them.
 
     Raises:
         DataError: the file cannot be opened or read.
     """
-    batch = LineBatch(number, str(path))
     try:
-        with open_contents(LocalFile(path)) as contents:
-            yield from _batches(contents.stream, batch, summary, findings, max_line_bytes)
+        with open_contents(file) as contents:
+            yield from _lines(contents.stream, summary, findings, max_line_bytes)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}:{summary.lines + 1}: cannot read the text: {error}") from None
-    if not summary.characters and (summary.lines or not summary.bytes):
-        findings.add(EMPTY, str(path))
+        place = summary.place(summary.lines + 1)
+        raise DataError(f"{place}: cannot read the text: {error}") from None
 
 
-def _batches(
-    file: BinaryIO, batch: LineBatch, summary: FileSummary, findings: Findings, limit: int
-) -> Iterator[LineBatch]:
-    empty = batch
-    characters = 0
-    batch = LineBatch(empty.file, empty.path)
+def _lines(
+    file: BinaryIO, summary: FileSummary, findings: Findings, limit: int
+) -> Iterator[tuple[int, str]]:
     while raw := file.readline(limit + 2):
         start = summary.bytes
         if start == 0 and raw.startswith(_OTHER_MARKS):
-            findings.add(OTHER_ENCODING, f"{batch.path}:1: convert the file to UTF-8")
+            findings.add(OTHER_ENCODING, f"{summary.place(1)}: convert the file to UTF-8")
             summary.bytes = len(raw)
             return
         summary.lines += 1
         summary.bytes += len(raw)
         if not raw.endswith(b"\n"):
             summary.bytes += _skip_rest(file, limit)
-        place = f"{batch.path}:{summary.lines}"
-        text = _decoded(raw, start, summary, place, findings, limit)
-        if not text:
-            continue
-        batch.numbers.append(summary.lines)
-        batch.texts.append(text)
-        characters += len(text)
-        if characters >= BATCH_CHARACTERS:
-            summary.characters += characters
-            yield batch
-            batch, characters = LineBatch(empty.file, empty.path), 0
-    summary.characters += characters
-    if batch.texts:
-        yield batch
+        place = summary.place(summary.lines)
+        if text := _decoded(raw, start, summary, place, findings, limit):
+            yield summary.lines, text
 
 
 def _skip_rest(file: BinaryIO, limit: int) -> int:

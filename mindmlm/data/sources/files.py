@@ -68,7 +68,7 @@ class FileSource(Source):
         first, number, *place = map(int, start) if start else (0, 0)
         for index in range(first, len(self.files)):
             file = self.files[index]
-            read = READERS[self._format(file)]
+            read = READERS[format_of(file, self.options)]
             begin = (tuple(place),) if place else ()
             report.files += not place
             place = []
@@ -90,13 +90,19 @@ class FileSource(Source):
         """Return the bytes of all files as they are stored."""
         return sum(file.size() for file in self.files)
 
-    def _format(self, file: StoredFile) -> str:
-        if self.options.file_format != "auto":
-            return self.options.file_format
-        suffix = Path(without_compression(file.base_name)).suffix.lower()
-        if suffix in FORMAT_SUFFIXES:
-            return FORMAT_SUFFIXES[suffix]
-        return "parquet" if _begins_as_parquet(file) else "txt"
+
+def format_of(file: StoredFile, options: ReadOptions) -> str:
+    """Return the name in `READERS` of the format that a file is read as.
+
+    Raises:
+        DataError: the file cannot be opened.
+    """
+    if options.file_format != "auto":
+        return options.file_format
+    suffix = Path(without_compression(file.base_name)).suffix.lower()
+    if suffix in FORMAT_SUFFIXES:
+        return FORMAT_SUFFIXES[suffix]
+    return "parquet" if _begins_as_parquet(file) else "txt"
 
 
 def _begins_as_parquet(file: StoredFile) -> bool:

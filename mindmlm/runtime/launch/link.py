@@ -75,10 +75,9 @@ class Link:
         try:
             if "failed" in message:
                 told = message["failed"]
+                attempt = None if told["attempt"] is None else int(told["attempt"])
                 restart = bool(told["may_restart"])
-                failure = Failure(
-                    str(told["text"]), int(told["code"]), restart, int(told["attempt"])
-                )
+                failure = Failure(str(told["text"]), int(told["code"]), restart, attempt)
             elif not message.get("orderly", True):
                 text = f"the launcher of {rank_list(ranks)} ended with exit code {message['ended']}"
                 failure = Failure(text, int(message["ended"]), False, None)
@@ -114,6 +113,7 @@ class Hub(Link):
         )
         self._server.setblocking(False)
         self._members: list[Connection] = []
+        self._reported: list[Failure] = []
 
     def poll(self) -> None:
         """See `Link`."""
@@ -158,6 +158,8 @@ class Hub(Link):
             return
         member.ranks = tuple(numbers)
         self._missing -= set(numbers)
+        for failure in self._reported:
+            member.send({"failed": asdict(failure)})
         if not self._missing:
             self._say("the launchers of all machines are connected")
 
@@ -167,8 +169,18 @@ class Hub(Link):
             if member.ranks is not None and not member.closed:
                 member.send(message)
 
+    def report(self, failure: Failure) -> None:
+        """See `Link`; launchers that connect later learn of it too."""
+        self._reported.append(failure)
+        super().report(failure)
+
     def end(self, code: int, orderly: bool) -> None:
-        """See `Link`."""
+        """See `Link`; after a failure, launchers that are about to connect are waited for."""
+        deadline = time.monotonic() + (0.0 if orderly else _LAST_WORD_SECONDS)
+        self.poll()
+        while self._missing and time.monotonic() < deadline:
+            time.sleep(_RETRY_SECONDS / 10)
+            self.poll()
         super().end(code, orderly)
         for member in self._members:
             member.close()

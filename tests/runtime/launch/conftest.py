@@ -71,12 +71,18 @@ class Launched:
         ours = running_with(self.mark)
         return {pid: command for pid, command in running_with(variable).items() if pid in ours}
 
-    def rank_pid(self, rank: int) -> int:
-        """The process of a rank (its children have other command lines)."""
+    def rank_pid_or_none(self, rank: int) -> int | None:
+        """The process of a rank that runs (its children have other command lines)."""
         for pid, command in self.processes(f"RANK_ID={rank}").items():
             if "worker.py" in command or "run_mindformer.py" in command:
                 return pid
-        raise AssertionError(f"rank {rank} does not run")
+        return None
+
+    def rank_pid(self, rank: int) -> int:
+        """The process of a rank, which has to run."""
+        pid = self.rank_pid_or_none(rank)
+        assert pid is not None, f"rank {rank} does not run"
+        return pid
 
     def finish(self, seconds: float = 30.0) -> tuple[int, str, str]:
         """Exit code, standard output, standard error; at the end nothing may be left running."""

@@ -27,7 +27,7 @@ def test_a_rank_killed_at_any_moment(start, old_files: dict[Path, str], seed: in
     chance = random.Random(seed)
     job = start(PLAIN_CHILD=1, PLAIN_STEPS=100_000, PLAIN_SECONDS=0.005)
     rank = chance.randrange(4)
-    pid = job.wait_for(lambda: pid_of(job, rank))
+    pid = job.wait_for(lambda: job.rank_pid_or_none(rank))
     # From the import of the first module to some hundred steps.
     time.sleep(chance.random() * 1.5)
     os.kill(pid, signal.SIGKILL)
@@ -37,10 +37,3 @@ def test_a_rank_killed_at_any_moment(start, old_files: dict[Path, str], seed: in
     others = {0, 1, 2, 3} - {rank}
     assert all(f"rank {other}:" not in err for other in others)
     assert {path: path.read_text() for path in old_files} == old_files
-
-
-def pid_of(job, rank: int) -> int | None:
-    try:
-        return job.rank_pid(rank)
-    except AssertionError:
-        return None

@@ -76,6 +76,22 @@ def test_a_launcher_that_is_killed(machines, index: int) -> None:
     assert f"on another machine: the launcher of {who} has gone" in said[1 - index]
 
 
+@pytest.mark.parametrize("what", ["launcher", "rank"])
+def test_the_third_machine_learns_of_the_second(start, port: int, what: str) -> None:
+    ranges = ([0, 2], [2, 4], [4, 6])
+    jobs = [start({"size": 6, "port": port, "range": one}, **ENDLESS) for one in ranges]
+    connected(jobs)
+    if what == "launcher":
+        jobs[1].process.kill()
+    else:
+        os.kill(jobs[1].wait_for(lambda: jobs[1].rank_pid_or_none(3)), signal.SIGKILL)
+    codes, said = finish(jobs)
+    assert [codes[0], codes[2]] == ([69, 69] if what == "launcher" else [137, 137])
+    cause = "the launcher of ranks 2, 3 has gone" if what == "launcher" else "rank 3: killed by"
+    assert f"on another machine: {cause}" in said[0]
+    assert f"on another machine: {cause}" in said[2]
+
+
 def test_a_stop_on_one_machine_stops_all_in_order(machines, tmp_path: Path) -> None:
     jobs = machines(**ENDLESS)
     jobs[0].wait_for_step(2)

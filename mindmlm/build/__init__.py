@@ -1,0 +1,58 @@
+"""The composition root: from a configuration to the parts of a run."""
+
+from mindmlm.build.data import (
+    batch_layout,
+    build_batches,
+    corpus_settings,
+    isolates_documents,
+    total_steps,
+)
+from mindmlm.build.description import describe
+from mindmlm.build.model import (
+    VOCABULARY_ROWS,
+    ModelOnRank,
+    build_model,
+    load_model,
+    load_tensors,
+    model_with_rows,
+    vocabulary_extension,
+)
+from mindmlm.build.place import place_of
+from mindmlm.build.prediction import build_fill_mask, read_texts
+from mindmlm.build.saving import layout_record, load_state, tensors_to_save
+from mindmlm.build.training import (
+    Updater,
+    build_evaluator,
+    build_loss_scale,
+    build_schedule,
+    build_train_step,
+    build_updater,
+)
+
+__all__ = [
+    "VOCABULARY_ROWS",
+    "ModelOnRank",
+    "Updater",
+    "batch_layout",
+    "build_batches",
+    "build_evaluator",
+    "build_fill_mask",
+    "build_loss_scale",
+    "build_model",
+    "build_schedule",
+    "build_train_step",
+    "build_updater",
+    "corpus_settings",
+    "describe",
+    "isolates_documents",
+    "layout_record",
+    "load_model",
+    "load_state",
+    "load_tensors",
+    "model_with_rows",
+    "place_of",
+    "read_texts",
+    "tensors_to_save",
+    "total_steps",
+    "vocabulary_extension",
+]

@@ -1,0 +1,239 @@
+"""A model on one rank: built, cut, and filled with its blocks of the weights."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter
+from mindspore.nn.utils import no_init_parameters
+
+from mindmlm.checkpoint import Checkpoint
+from mindmlm.config.schema import RunConfig
+from mindmlm.errors import CheckpointError, ConfigError
+from mindmlm.models.bert.heads import BertForMaskedLM
+from mindmlm.models.bert.parallel_plan import TENSOR_PLAN, VOCABULARY_PLAN
+from mindmlm.models.initialization import initial_value
+from mindmlm.models.spans import Span
+from mindmlm.parallel.balance import balance
+from mindmlm.parallel.division import Block, Division
+from mindmlm.parallel.parallelize import divide_model
+from mindmlm.parallel.place import Place
+from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.vocab_extension import extend_rows, pieces_of_new_tokens
+
+VOCABULARY_ROWS = ("bert.embeddings.word", "head.bias")
+TIED = frozenset({"bert.embeddings.word"})
+# Of a row, BERT predicts 15 %: the share of positions that the head computes on.
+_PREDICTED_SHARE = 0.15
+
+
+@dataclass
+class ModelOnRank:
+    """The part of a model that one process has.
+
+    Args:
+        cell: the layers of its stage, cut for its place in the model axis.
+        place: of the process.
+        division: which blocks of the tensors it has.
+        shapes: whole shape of every parameter of its stage by name.
+        vocab_size: rows of the word embedding.
+        names: of the parameters of all stages.
+    """
+
+    cell: BertForMaskedLM
+    place: Place
+    division: Division
+    shapes: dict[str, tuple[int, ...]]
+    vocab_size: int
+    names: frozenset[str]
+
+    @property
+    def span(self) -> Span:
+        """Its layers."""
+        return self.cell.span
+
+    def parameters(self) -> list[Parameter]:
+        """All of its parameters."""
+        return list(self.cell.get_parameters())
+
+    def blocks(self) -> dict[str, Block]:
+        """Which block of each weight is here."""
+        return {name: self.division.weight(name, shape) for name, shape in self.shapes.items()}
+
+    def number_of_parameters(self) -> int:
+        """Values in all parameters that this rank answers for; summed over ranks, the model's."""
+        return sum(
+            self.division.weight(name, shape).size
+            for name, shape in self.shapes.items()
+            if self.division.answers_for_weight(name)
+        )
+
+
+def build_model(
+    config: RunConfig, tokenizer: BertTokenizer, place: Place | None = None
+) -> ModelOnRank:
+    """The model with its initial values.
+
+    Args:
+        config: of the run.
+        tokenizer: says how many rows the word embedding has, unless the configuration does.
+        place: of this process; alone by default.
+
+    Raises:
+        ConfigError: the embedding has fewer rows than the tokenizer has tokens.
+    """
+    place = place or Place.alone()
+    vocab_size = config.model.settings.vocab_size or tokenizer.vocab_size
+    if vocab_size < tokenizer.vocab_size:
+        raise ConfigError(
+            f"model.model_config.vocab_size: {vocab_size} is less than the {tokenizer.vocab_size} "
+            "tokens of the vocabulary; use null for the tokenizer's size, or a larger number"
+        )
+    return model_with_rows(config, vocab_size, place)
+
+
+def model_with_rows(config: RunConfig, vocab_size: int, place: Place) -> ModelOnRank:
+    """The model with its initial values and a word embedding of `vocab_size` rows."""
+    model = _divided(config, vocab_size, place)
+    _initialise(model, config)
+    return model
+
+
+def _divided(config: RunConfig, vocab_size: int, place: Place) -> ModelOnRank:
+    """The model without values: no tensor of it exists whole."""
+    section = config.parallel_config
+    plan = TENSOR_PLAN if section.vocab_emb_dp else TENSOR_PLAN + VOCABULARY_PLAN
+    with no_init_parameters():
+        cell = BertForMaskedLM(config.model.settings, vocab_size, _span(config, vocab_size, place))
+        whole = BertForMaskedLM(config.model.settings, vocab_size)
+    names = frozenset(value.name for value in whole.get_parameters())
+    shapes = {value.name: tuple(value.shape) for value in cell.get_parameters()}
+    divide_model(cell, plan, place.model, vocab_size)
+    division = Division(place.layout, place.rank, plan, shards_optimizer(config), TIED)
+    return ModelOnRank(cell, place, division, shapes, vocab_size, names)
+
+
+def shards_optimizer(config: RunConfig) -> bool:
+    """Whether each data-parallel rank keeps a part of the optimizer state (ZeRO-1)."""
+    switches = (config.parallel_config.optimizer_shard, config.parallel.enable_parallel_optimizer)
+    return any(switches)
+
+
+def _span(config: RunConfig, vocab_size: int, place: Place) -> Span:
+    """The layers of the stage: stages take about the same time.
+
+    Counted in multiplications for a token; embeddings cost next to nothing.
+    """
+    settings = config.model.settings
+    hidden, inner = settings.hidden_size, settings.intermediate_size
+    length = config.train_dataset.max_seq_length
+    costs = [float(hidden * (4 * hidden + 2 * inner + 2 * length))] * settings.num_hidden_layers
+    costs[-1] += _PREDICTED_SHARE * hidden * (hidden + vocab_size)
+    start, stop = balance(costs, place.layout.pipeline_stage)[place.at.stage]
+    return Span(start, stop, settings.num_hidden_layers)
+
+
+def _initialise(model: ModelOnRank, config: RunConfig) -> None:
+    """Give every parameter its block of the initial value, which no layout changes."""
+    for value in model.parameters():
+        whole = model.shapes[value.name]
+        start = initial_value(
+            value.name, whole, config.seed, config.model.settings.initializer_range
+        )
+        block = start[model.division.weight(value.name, whole).slices]
+        value.set_data(ms.Tensor(np.ascontiguousarray(block)), slice_shape=True)
+
+
+def load_model(
+    model: ModelOnRank,
+    checkpoint: Checkpoint,
+    resize: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None,
+) -> None:
+    """Fill the model with its blocks of a checkpoint's weights; see `load_tensors`."""
+    load_tensors(model.parameters(), model.blocks(), checkpoint, "model", model.names, resize)
+
+
+def load_tensors(
+    parameters: Iterable[Parameter],
+    blocks: Mapping[str, Block],
+    checkpoint: Checkpoint,
+    group: str,
+    elsewhere: Collection[str] = (),
+    resize: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None,
+) -> None:
+    """Fill every parameter with its block of a tensor of the checkpoint, strictly.
+
+    Args:
+        parameters: all of the model or the optimizer on this rank.
+        blocks: which block each of them is, by name.
+        checkpoint: where the tensors are.
+        group: "model" or "optimizer".
+        elsewhere: names that other ranks have; any other tensor left over is an error.
+        resize: name -> what makes the whole value of the checkpoint's, which may have another
+            shape; see `vocabulary_extension`.
+
+    Raises:
+        CheckpointError: a tensor is missing, left over, or of another shape.
+    """
+    resize = resize or {}
+    by_name = {value.name: value for value in parameters}
+    by_block = {name: blocks[name] for name in by_name}
+    _check_tensors(by_block, checkpoint, group, elsewhere, resize)
+    wanted = {
+        name: Block.all_of(checkpoint.shape(group, name)) if name in resize else block
+        for name, block in by_block.items()
+    }
+    bounds = {name: block.slices for name, block in wanted.items()}
+    for name, array in checkpoint.blocks(group, bounds):
+        if name in resize:
+            array = np.ascontiguousarray(resize[name](array)[by_block[name].slices])
+        by_name[name].set_data(ms.Tensor(array), slice_shape=True)
+
+
+def _check_tensors(
+    blocks: Mapping[str, Block],
+    checkpoint: Checkpoint,
+    group: str,
+    elsewhere: Collection[str],
+    resized: Collection[str],
+) -> None:
+    names = checkpoint.records(group)
+    known = {*blocks, *elsewhere}
+    problems = [f"missing: {name}" for name in blocks if name not in names]
+    problems += [f"not in this model: {name}" for name in names if name not in known]
+    for name, block in blocks.items():
+        if name not in names or name in resized:
+            continue
+        found = checkpoint.shape(group, name)
+        if found != block.whole:
+            problems.append(f"{name}: {list(found)} in the checkpoint, {list(block.whole)} here")
+    if problems:
+        shown = "\n  ".join(problems[:8])
+        more = f"\n  ... and {len(problems) - 8} more" if len(problems) > 8 else ""
+        raise CheckpointError(
+            f"{checkpoint.path}: the weights do not fit the model of this configuration (is "
+            f"--config the one it was trained with?):\n  {shown}{more}"
+        )
+
+
+def vocabulary_extension(
+    model: ModelOnRank, config: RunConfig, old: Sequence[str], new: Sequence[str]
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """What `load_tensors` needs when the vocabulary has grown from `old` to `new`.
+
+    Rows of new tokens are the mean of the rows of the pieces they were divided into before.
+    """
+    pieces = pieces_of_new_tokens(old, new)
+    deviation = config.model.settings.initializer_range
+    return {
+        name: partial(
+            extend_rows,
+            initial=initial_value(name, model.shapes[name], config.seed, deviation),
+            old_size=len(old),
+            pieces=pieces,
+        )
+        for name in VOCABULARY_ROWS
+        if name in model.shapes
+    }

@@ -1,0 +1,69 @@
+"""What one rank puts into a checkpoint and takes out of it."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from mindspore import Parameter
+
+from mindmlm.build.model import load_tensors
+from mindmlm.build.training import Updater
+from mindmlm.checkpoint import Checkpoint, Placement
+from mindmlm.optim.adamw import FIRST_MOMENT, SECOND_MOMENT
+from mindmlm.parallel.division import Block
+from mindmlm.parallel.place import Place
+
+_MOMENTS = (FIRST_MOMENT, SECOND_MOMENT)
+
+
+def layout_record(place: Place) -> dict[str, int]:
+    """The layout as a checkpoint remembers it."""
+    layout = place.layout
+    return {
+        "data_parallel": layout.data_parallel,
+        "model_parallel": layout.model_parallel,
+        "pipeline_stage": layout.pipeline_stage,
+    }
+
+
+def tensors_to_save(
+    updater: Updater,
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Placement]]:
+    """Blocks of weights and optimizer state that this rank answers for, and where they belong."""
+    model, division = updater.model, updater.model.division
+    weights = [value for value in model.parameters() if division.answers_for_weight(value.name)]
+    blocks = {**model.blocks(), **_state_blocks(updater)}
+    answered = {
+        moment + name
+        for moment in _MOMENTS
+        for name in updater.gradients.names
+        if division.answers_for_state(name, model.shapes[name])
+    }
+    state = [value for value in updater.optimizer.state() if value.name in answered]
+    tensors = {"model": _arrays(weights), "optimizer": _arrays(state)}
+    placements = {
+        name: Placement(blocks[name].whole, blocks[name].start)
+        for arrays in tensors.values()
+        for name in arrays
+    }
+    return tensors, placements
+
+
+def load_state(updater: Updater, checkpoint: Checkpoint) -> None:
+    """Fill the optimizer with its blocks of a checkpoint's state; see `load_tensors`."""
+    elsewhere = {moment + name for moment in _MOMENTS for name in updater.model.names}
+    load_tensors(
+        updater.optimizer.state(), _state_blocks(updater), checkpoint, "optimizer", elsewhere
+    )
+
+
+def _state_blocks(updater: Updater) -> dict[str, Block]:
+    model = updater.model
+    return {
+        moment + name: model.division.state(name, model.shapes[name])
+        for moment in _MOMENTS
+        for name in updater.gradients.names
+    }
+
+
+def _arrays(parameters: Iterable[Parameter]) -> dict[str, np.ndarray]:
+    return {value.name: value.asnumpy() for value in parameters}

@@ -1,0 +1,170 @@
+"""Optimizer, training step and evaluation of one rank."""
+
+from dataclasses import dataclass
+
+from mindmlm.build.data import isolates_documents
+from mindmlm.build.model import ModelOnRank
+from mindmlm.config.schema import RunConfig
+from mindmlm.data.batches import EvalBatches
+from mindmlm.data.masking import VocabularyInfo
+from mindmlm.data.store import TokenStore
+from mindmlm.errors import ConfigError
+from mindmlm.models.bert.model import DROPOUT_SITES_PER_LAYER
+from mindmlm.models.spans import Span
+from mindmlm.optim.adamw import AdamW, AdamWSettings
+from mindmlm.optim.loss_scale import LossScale
+from mindmlm.optim.schedules import Schedule, warmup_steps
+from mindmlm.parallel.agreement import Agreement
+from mindmlm.parallel.parallelize import divide_vocabulary
+from mindmlm.parallel.pipeline import StageForward, StageGradients, StageLinks
+from mindmlm.parallel.stage import StagePart
+from mindmlm.parallel.tied import SumTiedGradients
+from mindmlm.parallel.zero import OwnedParts
+from mindmlm.tasks.mlm import MaskedLMEvaluation, MaskedLMLoss, MaskedLMPart, batch_arrays
+from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.training.evaluation import Evaluator
+from mindmlm.training.train_step import Phase, StepSettings, TrainStep
+
+
+@dataclass
+class Updater:
+    """What changes the weights of one rank.
+
+    Args:
+        model: the weights.
+        gradients: of its layers.
+        owned: the parts of the weights that it updates.
+        optimizer: updates them.
+    """
+
+    model: ModelOnRank
+    gradients: StageGradients
+    owned: OwnedParts
+    optimizer: AdamW
+
+
+def build_updater(config: RunConfig, model: ModelOnRank) -> Updater:
+    """Gradients and AdamW for a model that has its values."""
+    place, section = model.place, config.optimizer
+    gradients = StageGradients(
+        stage_parts(config, model),
+        StageLinks.of(place.layout, place.rank, config.model.settings.hidden_size),
+    )
+    by_name = {value.name: value for value in model.parameters()}
+    owned = OwnedParts(
+        [by_name[name] for name in gradients.names],
+        model.shapes,
+        model.division,
+        place.data,
+        config.parallel_config.gradient_aggregation_group,
+    )
+    settings = AdamWSettings(section.beta1, section.beta2, section.eps, section.weight_decay)
+    return Updater(model, gradients, owned, AdamW(owned.parameters, settings))
+
+
+def stage_parts(config: RunConfig, model: ModelOnRank) -> list[StagePart]:
+    """The layers of a stage as one part, or one part a layer where they are recomputed."""
+    span = model.span
+    spans = span.single_layers() if config.recompute_config.recompute else [span]
+    return [_stage_part(config, model, part) for part in spans]
+
+
+def _stage_part(config: RunConfig, model: ModelOnRank, span: Span) -> StagePart:
+    packed = isolates_documents(config)
+    parameters = model.cell.parameters_of(span)
+    keeps = slice(_first_site(model.span, span.start), _first_site(model.span, span.stop))
+    if not span.last:
+        return StagePart.middle(MaskedLMPart(model.cell, span, packed), parameters, keeps)
+    loss = MaskedLMLoss(model.cell, span, packed)
+    if not config.parallel_config.vocab_emb_dp:
+        divide_vocabulary(loss, model.place.model, model.vocab_size)
+    return StagePart.with_loss(loss, parameters, keeps)
+
+
+def _first_site(stage: Span, layer: int) -> int:
+    """Place of a layer's first dropout mask among those of its stage; the embeddings have one."""
+    embeddings = int(stage.first and layer > stage.start)
+    return embeddings + DROPOUT_SITES_PER_LAYER * (layer - stage.start)
+
+
+def build_schedule(config: RunConfig, steps: int) -> Schedule:
+    """Learning rate by step; `steps` is the length of the run.
+
+    Raises:
+        ConfigError: the warm-up is longer than the schedule.
+    """
+    section = config.lr_schedule
+    length = section.total_steps or steps
+    warmup = warmup_steps(section.warmup_steps, section.warmup_ratio, length)
+    if warmup > length:
+        raise ConfigError(
+            f"lr_schedule.warmup_steps: {warmup} is more than the {length} steps of the run; lower "
+            "it, or use lr_schedule.warmup_ratio"
+        )
+    return Schedule(
+        section.type, section.learning_rate, section.lr_end, warmup, length, section.power
+    )
+
+
+def build_loss_scale(config: RunConfig) -> LossScale:
+    """The loss scale at the start: 1 and fixed unless matrix products are float16."""
+    section = config.runner_wrapper.scale_sense
+    if section is None or config.model.settings.compute_dtype != "float16":
+        return LossScale()
+    grows = section.type == "DynamicLossScaleUpdateCell"
+    factor = float(section.scale_factor) if grows else 1.0
+    return LossScale(float(section.loss_scale_value), factor, section.scale_window)
+
+
+def build_train_step(
+    config: RunConfig, updater: Updater, agreement: Agreement, steps: int, phase: Phase
+) -> TrainStep:
+    """One optimizer step of the masked-LM task."""
+    model, names = updater.model, updater.gradients.names
+    place = model.place
+    mean = config.parallel.gradients_mean
+    settings = StepSettings(
+        build_schedule(config, steps),
+        config.runner_wrapper.max_grad_norm,
+        1.0 if mean else float(place.layout.data_parallel),
+    )
+    return TrainStep(
+        updater.gradients,
+        SumTiedGradients(names, model.division.tied, place.ends),
+        updater.owned,
+        updater.optimizer,
+        [model.division.answers_for_state(name, model.shapes[name]) for name in names],
+        agreement,
+        settings,
+        phase,
+    )
+
+
+def build_evaluator(
+    config: RunConfig,
+    model: ModelOnRank,
+    store: TokenStore,
+    tokenizer: BertTokenizer,
+    agreement: Agreement,
+) -> Evaluator:
+    """Evaluation of the masked-LM task on all samples of `store`, divided over the ranks."""
+    batches = EvalBatches(
+        store,
+        VocabularyInfo.from_tokenizer(tokenizer),
+        config.eval_dataset.batch_size or config.runner_config.batch_size,
+        config.train_dataset.max_seq_length,
+    )
+    place, packed = model.place, isolates_documents(config)
+    own = range(place.at.data, len(batches), place.layout.data_parallel)
+    if model.span.last:
+        cell = MaskedLMEvaluation(model.cell, packed)
+        if not config.parallel_config.vocab_emb_dp:
+            divide_vocabulary(cell, place.model, model.vocab_size)
+    else:
+        cell = MaskedLMPart(model.cell, None, packed)
+    links = StageLinks.of(place.layout, place.rank, config.model.settings.hidden_size)
+    return Evaluator(
+        StageForward(cell, links),
+        lambda: (batch_arrays(batches.batch(number)) for number in own),
+        agreement,
+    )
