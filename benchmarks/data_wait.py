@@ -17,7 +17,7 @@ sys.path.insert(0, str(PROJECT))
 from benchmarks.machine import describe_machine  # noqa: E402
 from mindmlm.data.samples import write_sample  # noqa: E402
 
-_STEP_PHASES = ("data", "forward_backward", "gradient_norm", "update")
+_STEP_PHASES = ("data", "forward_backward", "reduce", "gradient_norm", "update")
 
 
 def main() -> int:

@@ -51,7 +51,6 @@ class ReduceGradients(nn.Cell):
 
     def __init__(self, entries: Sequence[Entry], group: Group, count: int) -> None:
         super().__init__()
-        self.alone = group.size == 1
         ranges = buckets(entries, count)
         self.bounds = tuple((bucket.start, bucket.stop) for bucket in ranges)
         self.reducers = nn.CellList(
@@ -60,8 +59,6 @@ class ReduceGradients(nn.Cell):
 
     def construct(self, *gradients: ms.Tensor) -> tuple:
         """The sums, in order."""
-        if self.alone:
-            return gradients
         results: tuple = ()
         for number in range(len(self.bounds)):
             start, stop = self.bounds[number]

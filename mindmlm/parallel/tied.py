@@ -3,13 +3,12 @@
 from collections.abc import Collection, Sequence
 
 import mindspore as ms
-from mindspore import nn
 
 from mindmlm.parallel.collectives import Sum
 from mindmlm.parallel.groups import Group
 
 
-class SumTiedGradients(nn.Cell):
+class SumTiedGradients:
     """Sum the gradients of tied parameters over the ends of the pipeline.
 
     Args:
@@ -19,14 +18,12 @@ class SumTiedGradients(nn.Cell):
     """
 
     def __init__(self, names: Sequence[str], tied: Collection[str], group: Group) -> None:
-        super().__init__()
-        self.tied = tuple(group.size > 1 and name in tied for name in names)
-        self.sum = Sum(group)
+        self._tied = [group.size > 1 and name in tied for name in names]
+        self._sum = Sum(group)
 
-    def construct(self, *gradients: ms.Tensor) -> tuple:
+    def __call__(self, gradients: Sequence[ms.Tensor]) -> tuple[ms.Tensor, ...]:
         """The gradients, in order."""
-        results: tuple = ()
-        for index in range(len(gradients)):
-            gradient = gradients[index]
-            results = (*results, self.sum(gradient) if self.tied[index] else gradient)
-        return results
+        return tuple(
+            self._sum(gradient) if is_tied else gradient
+            for gradient, is_tied in zip(gradients, self._tied, strict=True)
+        )

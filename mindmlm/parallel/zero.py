@@ -40,7 +40,8 @@ class OwnedParts:
             value if axis is None else _part(value, axis, group)
             for value, axis in zip(weights, self.axes, strict=True)
         ]
-        self.reduce = ReduceGradients(
+        self._alone = group.size == 1
+        self._reduce = ReduceGradients(
             [Entry(value.shape, axis) for value, axis in zip(weights, self.axes, strict=True)],
             group,
             count,
@@ -57,6 +58,10 @@ class OwnedParts:
             if cut
             else None
         )
+
+    def reduced(self, gradients: tuple[ms.Tensor, ...]) -> tuple[ms.Tensor, ...]:
+        """Gradients of all ranks, summed: this rank's parts of them."""
+        return gradients if self._alone else self._reduce(*gradients)
 
     def publish(self) -> None:
         """Bring the updated parts into the weights of all ranks."""

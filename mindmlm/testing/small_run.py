@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from mindmlm.parallel.place import Place
 from mindmlm.tokenizers.bert import BertTokenizer
 from mindmlm.training.phases import PhaseTimer
 from mindmlm.training.state import TrainState
-from mindmlm.training.train_step import StepResult
+from mindmlm.training.train_step import StepResult, TrainStep
 
 
 @dataclass
@@ -61,16 +62,21 @@ class SmallRun:
 
     def train(self, steps: int) -> list[StepResult]:
         """Do the next `steps` steps and return what each did."""
-        train_step = build.build_train_step(
+        return [self.step(self.micro_batches(self.state.step)) for _ in range(steps)]
+
+    def step(self, micro_batches: Sequence[MicroBatch]) -> StepResult:
+        """Do one step with these micro-batches."""
+        result = self.train_step.run(micro_batches, self.state)
+        self.state.loss_scale.update(result.overflow)
+        self.state.step += 1
+        return result
+
+    @cached_property
+    def train_step(self) -> TrainStep:
+        """What does a step."""
+        return build.build_train_step(
             self.config, self.updater, Agreement(self.model.place), self.steps, PhaseTimer()
         )
-        results = []
-        for _ in range(steps):
-            result = train_step.run(self.micro_batches(self.state.step), self.state)
-            self.state.loss_scale.update(result.overflow)
-            self.state.step += 1
-            results.append(result)
-        return results
 
     def weights(self) -> dict[str, np.ndarray]:
         """A copy of every parameter by name."""

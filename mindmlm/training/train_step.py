@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
-from mindspore import nn
 
 from mindmlm.optim.adamw import AdamW
 from mindmlm.optim.schedules import Schedule
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.parallel.pipeline import StageGradients
+from mindmlm.parallel.tied import SumTiedGradients
 from mindmlm.parallel.zero import OwnedParts
 from mindmlm.training.gradients import GradientSquares
 from mindmlm.training.state import TrainState
@@ -65,7 +65,7 @@ class TrainStep:
 
     Args:
         gradients: of this rank's layers and samples.
-        tied: Cell that sums gradients of parameters that two stages have.
+        tied: sums gradients of parameters that two stages have.
         owned: what this rank updates.
         optimizer: updates it.
         counted: for each of the owned parts, whether it counts in the gradient norm.
@@ -77,7 +77,7 @@ class TrainStep:
     def __init__(
         self,
         gradients: StageGradients,
-        tied: nn.Cell,
+        tied: SumTiedGradients,
         owned: OwnedParts,
         optimizer: AdamW,
         counted: Sequence[bool],
@@ -117,7 +117,7 @@ class TrainStep:
         with self.phase("forward_backward"):
             loss, gradients = self.gradients(micro_batches, factor)
         with self.phase("reduce"):
-            gradients = self.owned.reduce(*self.tied(*gradients))
+            gradients = self.owned.reduced(self.tied(gradients))
         with self.phase("gradient_norm"):
             counted, every = self.squares(*gradients).asnumpy().astype(np.float64)
             rows = self.agreement.rows(

@@ -1,6 +1,8 @@
 """Word ids from a reference file."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from mindmlm.data.corpus_job import CorpusJob, SampleSettings
 from mindmlm.data.references import ReferenceLines, reference_starts
+from mindmlm.data.sources.cleaned import Cleaning, cleaned
 from mindmlm.data.sources.files import FileSource
 from mindmlm.data.sources.options import ReadOptions
 from mindmlm.errors import DataError
@@ -84,3 +87,25 @@ def test_lines_are_taken_one_after_the_other(tmp_path):
     assert lines.take(2) == [[1], [2, 3]]
     assert lines.take(1) == [[]]
     lines.expect_end()
+
+
+def test_lines_pair_with_those_after_cleaning_as_the_page_shows(tmp_path, project_root):
+    page = (project_root / "docs" / "masking.md").read_text(encoding="utf-8")
+    shown = page[page.index("The **reference file**") :]
+    text, references = re.findall(r"^```\n(.*?)^```", shown, re.MULTILINE | re.DOTALL)[:2]
+    tokenizer = BertTokenizer([*SPECIAL_TOKENS, *"我爱北京你呢年。?", "2024"])
+    plain = job(tmp_path, text, references)
+    cleaning = Cleaning(("full_width", "sentences"))
+    built = replace(plain, source=cleaned(plain.source, cleaning), tokenizer=tokenizer)
+    store, report = built.prepare(tmp_path / "cache")
+    tokens, starts, lengths = store.gather(np.arange(store.num_samples), 8)
+    words = [
+        [tokenizer.vocab[token] for token in row[:length]]
+        for row, length in zip(tokens, lengths, strict=True)
+    ]
+    assert words == [list("我爱北京。"), list("你呢?"), ["2024", "年"]]
+    assert starts[0, :5].tolist() == [True, True, True, False, True]
+    assert starts[1:].all()
+    assert report.segmented_lines == 3
+    with pytest.raises(DataError, match="ends after line 2"):
+        replace(built, settings=job(tmp_path, text, "[4]\n[]\n").settings).prepare(tmp_path / "b")

@@ -15,10 +15,13 @@ SCHEDULER_PORT_VARIABLE = "MS_SCHED_PORT"
 _RANGE = re.compile(r"\[\s*(\d{1,6})\s*,\s*(\d{1,6})\s*[\])]")
 # Used where the user has set nothing; docs/distributed.md says why.
 _CPU_DEFAULTS = {
-    "MS_NODE_TIMEOUT": "10",
-    "MS_CPU_COMM_OP_TIMEOUT": "600",
     "MS_TOPO_TIMEOUT": "600",
+    "MS_RETRY_INTERVAL_LOWER": "1",
+    "MS_RETRY_INTERVAL_UPPER": "1",
 }
+# How long a rank waits in a collective: MindSpore 2.9 takes the first (and knows no other name),
+# 2.10 the second. The first would also make the scheduler slow to miss a rank: not for it.
+_CPU_WORKER_DEFAULTS = {"MS_NODE_TIMEOUT": "600", "MS_CPU_COMM_OP_TIMEOUT": "600"}
 _ASCEND_DEFAULTS = {"HCCL_CONNECT_TIMEOUT": "600"}
 # Set by the launcher alone; what an outer launcher left would mislead MindSpore.
 _OWN = (
@@ -76,9 +79,10 @@ class Plan:
             "RANK_ID": str(rank),
             "DEVICE_ID": str(self.table.device(rank).device_id),
         }
-        if self.on_cpu:
-            environment |= {"MS_ROLE": "MS_WORKER", "MS_NODE_ID": str(rank)}
-        return environment
+        if not self.on_cpu:
+            return environment
+        environment |= {"MS_ROLE": "MS_WORKER", "MS_NODE_ID": str(rank)}
+        return {**_CPU_WORKER_DEFAULTS, **environment}
 
     def scheduler_environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """The environment of MindSpore's scheduler; it does not see the rank table."""

@@ -24,6 +24,8 @@ def test_environment_on_a_cpu() -> None:
         "MS_NODE_TIMEOUT": "25",
         "MS_CPU_COMM_OP_TIMEOUT": "600",
         "MS_TOPO_TIMEOUT": "600",
+        "MS_RETRY_INTERVAL_LOWER": "1",
+        "MS_RETRY_INTERVAL_UPPER": "1",
         "MS_ROLE": "MS_WORKER",
         "MS_WORKER_NUM": "8",
         "MS_SCHED_HOST": "127.0.0.1",
@@ -37,6 +39,9 @@ def test_environment_on_a_cpu() -> None:
     scheduler = plan.scheduler_environment(inherited)
     assert scheduler["MS_ROLE"] == "MS_SCHED"
     assert not {"RANK_TABLE_FILE", "RANK_ID", "MS_NODE_ID", "DEVICE_ID"} & set(scheduler)
+    assert scheduler["MS_NODE_TIMEOUT"] == "25"
+    assert plan.worker_environment(2, {})["MS_NODE_TIMEOUT"] == "600"
+    assert "MS_NODE_TIMEOUT" not in plan.scheduler_environment({})
     assert int(plan.worker_environment(2, {})["OMP_NUM_THREADS"]) >= 1
 
 
