@@ -34,7 +34,9 @@ class RunConfig(Section):
     load_checkpoint: str = Field(
         default="",
         description="A checkpoint: an output folder, its `checkpoint` folder, one step in it, or "
-        "`latest` (of `output_dir`). With `train` the run resumes where it stood.",
+        "`latest` (of `output_dir`). With `train` the run resumes where it stood. Also a folder or "
+        "file of Hugging Face, PyTorch, Google or MindSpore, whose model and vocabulary are taken "
+        "over, or a name in `$MINDMLM_HOME`.",
     )
     use_parallel: Boolean = Field(
         default=False,
