@@ -125,6 +125,7 @@ def launch(words: Words) -> int:
     worker_words += words.passed_on
     # The configuration is checked against the number of ranks.
     os.environ["RANK_SIZE"] = str(table.rank_size)
+    os.environ.pop("MS_WORKER_NUM", None)
     arguments = parse_arguments(worker_words)
     loaded = _load(arguments)
     on_cpu = _on_cpu(loaded, table)

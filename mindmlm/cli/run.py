@@ -6,6 +6,7 @@ start their threads, and `--help` should not wait for them.
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -60,7 +61,8 @@ def _start(loaded: "LoadedConfig", stop: StopRequest) -> int:
     mode = loaded.config.run_mode
     if mode in ("train", "finetune"):
         interrupted = jobs.train(loaded, stop)
-        return stop.exit_code if interrupted else 0
+        # A rank that was not asked itself stops because another one was.
+        return (stop.exit_code or 128 + signal.SIGTERM) if interrupted else 0
     result = jobs.evaluate(loaded) if mode == "eval" else jobs.predict(loaded)
     print(to_json(result))
     return 0

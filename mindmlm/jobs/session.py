@@ -17,7 +17,7 @@ from mindmlm.parallel.place import Place
 from mindmlm.runtime.context import Device, initialise
 from mindmlm.runtime.logging import setup_logging
 from mindmlm.runtime.run_folder import RunFolder
-from mindmlm.runtime.world import join_world
+from mindmlm.runtime.world import device_number, join_world
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def start_device(loaded: LoadedConfig) -> Device:
         ConfigError: it is not there, or it cannot.
     """
     context = loaded.config.context
-    device = initialise(context.device_target, context.device_id, context.mode)
+    card = device_number(context.device_id, loaded.config.use_parallel)
+    device = initialise(context.device_target, card, context.mode)
     loaded.require_device(device.target)
     return device
 

@@ -19,6 +19,7 @@ from mindmlm.jobs.replicas import check_replicas
 from mindmlm.jobs.session import Session, open_session
 from mindmlm.jobs.start import starting_point, training_tokenizer, vocabulary_beside
 from mindmlm.runtime.files import write_text_atomic
+from mindmlm.runtime.launch.heartbeat import Heartbeat
 from mindmlm.tokenizers.bert import BertTokenizer, read_vocab
 from mindmlm.training.callbacks.checkpoint import CheckpointCallback
 from mindmlm.training.callbacks.evaluation import EvaluationCallback
@@ -135,7 +136,7 @@ class _TrainingJob:
     def run(self, stop: StopRequest) -> bool:
         """Train to the end or until `stop`; returns whether it was interrupted."""
         config, agreement = self.config, self.session.agreement
-        phases = PhaseTimer()
+        phases = PhaseTimer(Heartbeat.from_environment())
         steps = build.total_steps(config, self.corpus.train.num_samples)
         self._announce(steps)
         lines = self._metrics()

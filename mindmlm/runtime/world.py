@@ -38,6 +38,22 @@ def expected_size(environ: Mapping[str, str] = os.environ) -> int | None:
     return None
 
 
+def device_number(
+    configured: int, use_parallel: bool, environ: Mapping[str, str] = os.environ
+) -> int:
+    """Number of the card of this process: DEVICE_ID of a parallel job, else the configured one.
+
+    Raises:
+        ConfigError: DEVICE_ID is no number.
+    """
+    text = environ.get("DEVICE_ID")
+    if not use_parallel or not text:
+        return configured
+    if not (text.isascii() and text.isdigit()):
+        raise ConfigError(f"DEVICE_ID={text}: the number of a card is a whole number from 0")
+    return int(text)
+
+
 def join_world(use_parallel: bool) -> World:
     """Meet the other processes; without `use_parallel` this one is alone.
 

@@ -92,6 +92,17 @@ def test_a_report_for_people(run):
     assert "\x1b" not in text
 
 
+def test_a_terminal_shows_colours(run, monkeypatch):
+    plain = run("--samples", "50", "--preview", "1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = run("--samples", "50", "--preview", "1")
+    assert "\x1b[41m" in coloured
+    assert coloured.count("\x1b[0m") == plain.count("{")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run("--samples", "50", "--preview", "1") == plain
+
+
 def test_terms_are_predicted_more_often(run):
     options = ["train_dataset.masking.term_file=terms.txt", "train_dataset.masking.term_weight=20"]
     report = json.loads(run("--json", "--options", *options))

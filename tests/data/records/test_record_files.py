@@ -2,6 +2,7 @@
 
 import logging
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,26 @@ def test_mindrecord_round_trip(tmp_path: Path, form: str, columns: Columns) -> N
     batches = list(read_mindrecord(moved / "a.mindrecord"))
     assert {found for found, _ in batches} == {form}
     assert_equal(joined([batch for _, batch in batches]), columns)
+
+
+@pytest.mark.parametrize("make", [static_columns, dynamic_columns])
+def test_mindspore_reads_our_mindrecords(
+    tmp_path: Path, make: Callable[[int, int], Columns]
+) -> None:
+    dataset = pytest.importorskip("mindspore.dataset")
+    form = STATIC if make is static_columns else DYNAMIC
+    batches = [make(rows, rows) for rows in (1, 40, 1, 300)]
+    path = tmp_path / "a.mindrecord"
+    assert write_mindrecord(path, batches, form) == 342
+    source = dataset.MindDataset(str(path), shuffle=False)
+    found = list(source.create_dict_iterator(num_epochs=1, output_numpy=True))
+    expected = joined(batches)
+    assert set(found[0]) == set(expected)
+    for name, column in expected.items():
+        rows = [np.atleast_1d(row[name]) for row in found]
+        assert rows[0].dtype == FIELDS[form][name]
+        assert np.array_equal(np.concatenate(rows), column.values), name
+        assert [len(row) for row in rows] == column.lengths.tolist(), name
 
 
 def test_mindrecord_faults_are_explained(tmp_path: Path) -> None:
