@@ -29,6 +29,10 @@ def reduced(command: str) -> str:
     """The command with a small model and three steps where it would train."""
     if "quickstart.sh" in command:
         return f"{command} --python python -- {REDUCED}"
+    if "run_distribute.sh" in command:
+        return f"{command} --max_steps 3"
+    if "output/parallel/config.yaml" in command:
+        return f"{command} --max_steps 5"
     if "build_dataset.py" in command:
         return f"{command} --max_seq_length 32"
     if "run_mindformer.py" in command and not any(words in command for words in SHOWN_ONLY):
@@ -97,7 +101,7 @@ def test_every_command_runs(commands: list[str], folder: Path) -> None:
             continue
         done = run(reduced(command), folder)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    for name in ("quickstart_zh", "news", "tuned"):
+    for name in ("quickstart_zh", "news", "tuned", "parallel"):
         assert (folder / "output" / name / "checkpoint" / "latest").is_file()
     assert (folder / "output" / "quickstart_zh" / "loss_curve.png").is_file()
 

@@ -137,6 +137,7 @@ def write_table(table: RankTable, path: Path) -> None:
         ConfigError: the file cannot be written.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomic(path, table.to_json())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None

@@ -39,7 +39,7 @@ flags of the launcher:
   --log_dir DIR       folder for the logs of the ranks, in a new folder for every launch; default
                       OUTPUT_DIR/log/launch
   --hang_timeout S    end the job when no rank goes on for S seconds, once all have begun; default
-                      600; 0 = never
+                      1800, more than an evaluation or a checkpoint takes; 0 = never
   --stop_timeout S    after Ctrl-C or SIGTERM give the ranks S seconds to save; default 300
 
 All other flags go to run_mindformer.py, for example --output_dir output/big or

@@ -31,8 +31,8 @@ FLAGS: tuple[NamedFlag, ...] = (
         "load_checkpoint",
         "what to do",
         "load_checkpoint",
-        "the checkpoint to start from: an output folder, one step in it, latest, a folder or file of "
-        "another library, or a name in $MINDMLM_HOME",
+        "the checkpoint to start from: an output folder, one step in it, latest, a folder or file "
+        "of another library, or a name in $MINDMLM_HOME",
         "latest",
     ),
     NamedFlag(

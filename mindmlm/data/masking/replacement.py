@@ -57,9 +57,9 @@ def units(kind: str, place: np.ndarray, columns: int, word_starts: np.ndarray) -
     return place % columns
 
 
-def draw_actions(chosen: Chosen, settings: MaskingSettings) -> np.ndarray:
-    """Return int64 [n]: `MASKED`, `RANDOM` or `KEPT`, one draw for every unit."""
-    draw = to_unit_interval(random_bits(chosen.key(), ACTION_STREAM, chosen.unit))
+def draw_actions(keys: np.ndarray, unit: np.ndarray, settings: MaskingSettings) -> np.ndarray:
+    """Return int64 [n]: `MASKED`, `RANDOM` or `KEPT`, one draw for every key and unit."""
+    draw = to_unit_interval(random_bits(keys, ACTION_STREAM, unit))
     changed = np.where(draw < settings.mask_prob + settings.random_prob, RANDOM, KEPT)
     return np.where(draw < settings.mask_prob, MASKED, changed)
 
@@ -68,7 +68,7 @@ def replace_tokens(
     input_ids: np.ndarray, chosen: Chosen, settings: MaskingSettings, vocabulary: VocabularyInfo
 ) -> np.ndarray:
     """Return a copy of ``input_ids`` [B, L] in which chosen tokens are [MASK], random or kept."""
-    actions = draw_actions(chosen, settings)
+    actions = draw_actions(chosen.key(), chosen.unit, settings)
     masked = input_ids.copy()
     hidden = actions == MASKED
     masked.ravel()[chosen.place[hidden]] = vocabulary.mask_id
@@ -99,15 +99,16 @@ def replace_words(
     )
     ends = np.append(begins[1:], len(chosen.row))
     sizes = ends - begins
-    actions = draw_actions(chosen, settings)[begins]
+    keys, unit = chosen.keys.take(chosen.row.take(begins)), chosen.unit.take(begins)
+    actions = draw_actions(keys, unit, settings)
     ids = input_ids.ravel()[chosen.place]
     # Words are drawn at columns beyond the row's, so that they share no bits with random tokens.
-    place = chosen.unit[begins] + input_ids.shape[1]
-    bits = random_bits(chosen.keys[chosen.row[begins]], REPLACEMENT_STREAM, place)
-    similar = table.draw_similar(table.look_up(ids, begins, ends), bits)
-    substitute = np.where((actions == MASKED) & (similar >= 0), similar, -1)
+    bits = random_bits(keys, REPLACEMENT_STREAM, unit + input_ids.shape[1])
+    substitute = table.draw_similar(table.look_up(ids, begins, ends), bits)
+    substitute[actions != MASKED] = -1
     wants_any = (actions != KEPT) & (substitute < 0)
-    substitute[wants_any] = table.draw_any(sizes[wants_any], bits[wants_any])
+    any_word = np.flatnonzero(wants_any)
+    substitute[any_word] = table.draw_any(sizes[any_word], bits[any_word])
     of_token = np.repeat(substitute, sizes)
     offset = np.arange(len(chosen.row)) - np.repeat(begins, sizes)
     known = np.flatnonzero(of_token >= 0)

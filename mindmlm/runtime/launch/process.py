@@ -102,12 +102,12 @@ class Process:
         return Ended(128 - code, -code) if code < 0 else Ended(code)
 
     def is_stopped(self) -> bool:
-        """Whether it was stopped by SIGSTOP and the like and not continued."""
+        """Whether it was stopped by SIGSTOP and the like; a debugger's stop does not count."""
         try:
             status = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return False
-        return status.rpartition(")")[2].split()[0] in ("T", "t")
+        return status.rpartition(")")[2].split()[0] == "T"
 
     def send(self, number: int) -> None:
         """Send a signal to the process alone, not to its children."""

@@ -91,9 +91,9 @@ class Screen:
     def say(self, text: str) -> None:
         """Print a message of the launcher."""
         shown = text + "\n"
-        with self._log.open("a", encoding="utf-8") as file:
+        # The job goes on when the disk is full, and when the reader of our output has gone.
+        with suppress(OSError), self._log.open("a", encoding="utf-8") as file:
             file.write(shown)
-        # Nothing is done when the reader of our output has gone: the job goes on.
         with suppress(OSError):
             sys.stderr.write(shown)
             sys.stderr.flush()

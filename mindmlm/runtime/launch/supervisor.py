@@ -34,7 +34,7 @@ class Limits:
         scheduler: that the scheduler may wait for the ranks of other machines at the end.
     """
 
-    hang: float = 600.0
+    hang: float = 1800.0
     stop: float = 300.0
     stopped: float = 5.0
     scheduler: float = 60.0
