@@ -110,6 +110,16 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         default="mindmlm",
         help="names of the tensors in a .ckpt; default mindmlm",
     )
+    for axis in ("data_parallel", "model_parallel", "pipeline_stage"):
+        add(
+            f"--{axis}",
+            type=_positive,
+            default=1,
+            metavar="N",
+            help="with mindmlm: divide the files as so many processes would; any layout reads them",
+        )
+    add("--optimizer_shard", type=_boolean, default=False, help="divide the optimizer too (ZeRO-1)")
+    add("--vocab_emb_dp", type=_boolean, default=True, help="False divides the word embedding too")
     add("--report", type=Path, metavar="FILE", help="write what became of each tensor as JSON")
     add("--verbose", action="store_true", help="print a line for each tensor")
 
@@ -178,7 +188,10 @@ def _job(options: argparse.Namespace) -> "Conversion":
     from mindmlm.conversion.convert import Conversion
     from mindmlm.conversion.matching import Allowances
     from mindmlm.conversion.names import resolve_name
+    from mindmlm.conversion.resharding import FileLayout
+    from mindmlm.parallel.layout import ParallelLayout
 
+    grid = ParallelLayout(options.data_parallel, options.model_parallel, options.pipeline_stage)
     return Conversion(
         input=resolve_name(options.input),
         output=options.output,
@@ -194,6 +207,7 @@ def _job(options: argparse.Namespace) -> "Conversion":
         resize_positions=options.resize_positions,
         seed=options.seed,
         average=options.average,
+        layout=FileLayout(grid, options.optimizer_shard, options.vocab_emb_dp),
         progress=True,
     )
 

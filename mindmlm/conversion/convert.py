@@ -23,6 +23,7 @@ from mindmlm.conversion.origin import Origin, match_origin, open_origin, own_ori
 from mindmlm.conversion.progress import shown_progress
 from mindmlm.conversion.readers.own import OwnCheckpoint
 from mindmlm.conversion.report import Report
+from mindmlm.conversion.resharding import FileLayout
 from mindmlm.conversion.resizing import resize_positions, resize_vocabulary
 from mindmlm.conversion.writers.huggingface import description_texts, write_huggingface
 from mindmlm.conversion.writers.mindspore_ckpt import write_mindspore
@@ -56,6 +57,7 @@ class Conversion:
         resize_positions: another number of positions.
         seed: of the values of parameters that may be missing.
         average: number of the newest checkpoints of a run whose mean is taken; 0 for one as it is.
+        layout: of the files of a checkpoint of ours.
         progress: show a bar on a terminal.
     """
 
@@ -73,6 +75,7 @@ class Conversion:
     resize_positions: int | None = None
     seed: int = 42
     average: int = 0
+    layout: FileLayout = field(default_factory=FileLayout)
     progress: bool = False
 
 
@@ -88,6 +91,7 @@ def convert(job: Conversion) -> Report:
         CheckpointError, DataError: the input is damaged or does not fit, or the output exists or
             cannot be written.
     """
+    _check(job)
     refuse_existing(job.output)
     origin = _open(job)
     found = match_origin(origin, job.allowances)
@@ -96,6 +100,17 @@ def convert(job: Conversion) -> Report:
     model, origin = _resized(job, model, origin)
     _WRITERS[job.target](job, model, origin)
     return model.report
+
+
+def _check(job: Conversion) -> None:
+    """Refuse options that would do nothing."""
+    if job.target != "mindmlm" and job.layout != FileLayout():
+        raise CheckpointError(
+            f"--to {job.target}: is written as a whole; data_parallel, model_parallel, "
+            "pipeline_stage, optimizer_shard and vocab_emb_dp go with --to mindmlm"
+        )
+    if job.target != "mindspore" and job.names != "mindmlm":
+        raise CheckpointError(f"--names {job.names}: goes with --to mindspore")
 
 
 def _open(job: Conversion) -> Origin:
@@ -183,7 +198,7 @@ def _to_mindmlm(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
         step, state = origin.source.checkpoint.step, origin.source.checkpoint.state
         groups |= _optimizer(origin.source)
     with new_folder(job.output) as folder, shown_progress(groups, job.progress) as shown:
-        write_run(folder, shown, config, origin.tokenizer, step, state)
+        write_run(folder, shown, config, origin.tokenizer, step, state, job.layout)
 
 
 def run_config(origin: Origin, is_resized: bool) -> RunConfig:

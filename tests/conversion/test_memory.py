@@ -34,7 +34,8 @@ source, output, target, room = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 limit = int(status["VmData"].split()[0]) * 1024 + room
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-report = convert(Conversion(source, output, target, names="mindformers"))
+names = "mindformers" if target == "mindspore" else "mindmlm"
+report = convert(Conversion(source, output, target, names=names))
 print(report.summary())
 """
 

@@ -72,6 +72,9 @@ def test_the_command_lists_every_tensor_when_asked(huggingface_folder, tmp_path,
         (["--input", "HF", "--from", "tensorflow", "--to", "mindmlm"], "there are 0 *.index"),
         (["--input", "HF", "--to", "mindmlm", "--average", "2"], "holds 0 checkpoints"),
         (["--input", "HF", "--to", "mindmlm", "--vocab_file", "none.txt"], "none.txt"),
+        (["--input", "HF", "--to", "huggingface", "--names", "mindformers"], "--to mindspore"),
+        (["--input", "HF", "--to", "pytorch", "--model_parallel", "2"], "go with --to mindmlm"),
+        (["--input", "HF", "--to", "mindmlm", "--pipeline_stage", "3"], "has 2 layers only"),
     ],
 )
 def test_mistakes_are_one_line(words, part, huggingface_folder, tmp_path, monkeypatch, capsys):

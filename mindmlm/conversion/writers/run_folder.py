@@ -7,13 +7,11 @@ import yaml
 
 from mindmlm import __version__
 from mindmlm.checkpoint import begin_checkpoint, commit_checkpoint
-from mindmlm.checkpoint.manifest import SliceRecord
 from mindmlm.checkpoint.naming import CHECKPOINT_FOLDER
-from mindmlm.checkpoint.shards import Shard, StoredSlice, stream_safetensors
-from mindmlm.checkpoint.writer import SINGLE_PROCESS_LAYOUT
 from mindmlm.config.render import to_plain
 from mindmlm.config.schema import RunConfig
 from mindmlm.conversion.converted_model import Exported
+from mindmlm.conversion.resharding import FileLayout, write_shards
 from mindmlm.conversion.tokenizer_files import VOCAB_NAME, TokenizerFiles
 from mindmlm.runtime.files import new_file
 
@@ -25,6 +23,7 @@ def write_run(
     tokenizer: TokenizerFiles | None,
     step: int,
     state: dict[str, Any],
+    layout: FileLayout,
 ) -> None:
     """Fill ``folder``, which is empty.
 
@@ -35,6 +34,7 @@ def write_run(
         tokenizer: of the model.
         step: optimizer steps done.
         state: of the run, for the manifest.
+        layout: of the files.
 
     Raises:
         OSError: a file cannot be written.
@@ -44,10 +44,10 @@ def write_run(
     commit_checkpoint(
         root,
         step,
-        [_write_group(temporary, group, tensors) for group, tensors in groups.items()],
+        write_shards(temporary, groups, layout),
         state=state,
         config=to_plain(config),
-        layout=SINGLE_PROCESS_LAYOUT,
+        layout=layout.record(),
         keep_checkpoint_max=1,
     )
     header = f"# written by mindmlm {__version__}; loads as --config\n"
@@ -60,17 +60,3 @@ def write_run(
     for name, text in texts.items():
         with new_file(folder / name) as file:
             file.write(text.encode("utf-8"))
-
-
-def _write_group(folder: Path, group: str, tensors: Exported) -> Shard:
-    file = f"{group}.rank_00000.safetensors"
-    record = stream_safetensors(folder / file, tensors.specs, tensors.read)
-    slices = {
-        name: StoredSlice(
-            spec.dtype,
-            spec.shape,
-            SliceRecord(file=file, start=[0] * len(spec.shape), shape=list(spec.shape)),
-        )
-        for name, spec in tensors.specs.items()
-    }
-    return Shard(group, file, record, slices)
