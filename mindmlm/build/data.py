@@ -72,9 +72,8 @@ def batch_layout(config: RunConfig, place: Place | None = None) -> BatchLayout:
     """
     runner = config.runner_config
     layout = place.layout if place else layout_of(config)
-    micro_batches = config.parallel_config.micro_batch_num * runner.gradient_accumulation_steps
     rank = place.at.data if place else 0
-    return BatchLayout(runner.batch_size, micro_batches, layout.data_parallel, rank)
+    return BatchLayout(runner.batch_size, config.micro_batches, layout.data_parallel, rank)
 
 
 def total_steps(config: RunConfig, num_samples: int) -> int:

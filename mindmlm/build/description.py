@@ -1,7 +1,7 @@
 """What a run is about to do, in a line or two."""
 
 from mindmlm.build.data import batch_layout
-from mindmlm.build.model import ModelOnRank, shards_optimizer
+from mindmlm.build.model import ModelOnRank
 from mindmlm.config.schema import RunConfig
 from mindmlm.parallel.agreement import Agreement
 
@@ -17,7 +17,7 @@ def describe(model: ModelOnRank, config: RunConfig, agreement: Agreement) -> str
         f"gradient_accumulation_steps {config.runner_config.gradient_accumulation_steps}"
     ]
     if layout.world_size > 1:
-        sharding = "" if not shards_optimizer(config) else ", optimizer state divided"
+        sharding = "" if not config.optimizer_parallel else ", optimizer state divided"
         lines.append(
             f"{layout.world_size} processes: data_parallel {layout.data_parallel} x "
             f"model_parallel {layout.model_parallel} x pipeline_stage {layout.pipeline_stage}"

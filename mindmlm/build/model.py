@@ -112,14 +112,8 @@ def _divided(config: RunConfig, vocab_size: int, place: Place) -> ModelOnRank:
     names = frozenset(value.name for value in whole.get_parameters())
     shapes = {value.name: tuple(value.shape) for value in cell.get_parameters()}
     divide_model(cell, plan, place.model, vocab_size)
-    division = Division(place.layout, place.rank, plan, shards_optimizer(config), TIED)
+    division = Division(place.layout, place.rank, plan, config.optimizer_parallel, TIED)
     return ModelOnRank(cell, place, division, shapes, vocab_size, names)
-
-
-def shards_optimizer(config: RunConfig) -> bool:
-    """Whether each data-parallel rank keeps a part of the optimizer state (ZeRO-1)."""
-    switches = (config.parallel_config.optimizer_shard, config.parallel.enable_parallel_optimizer)
-    return any(switches)
 
 
 def _span(config: RunConfig, vocab_size: int, place: Place) -> Span:

@@ -9,10 +9,7 @@ from mindmlm.runtime.world import World
 
 def layout_of(config: RunConfig) -> ParallelLayout:
     """The grid of ranks; one process where `use_parallel` is off, whatever the degrees say."""
-    if not config.use_parallel:
-        return ParallelLayout()
-    section = config.parallel_config
-    return ParallelLayout(section.data_parallel, section.model_parallel, section.pipeline_stage)
+    return ParallelLayout(*config.degrees)
 
 
 def place_of(config: RunConfig, world: World) -> Place:

@@ -18,16 +18,24 @@ from mindspore import nn, ops
 from mindmlm.parallel.groups import Group
 from mindmlm.parallel.layout import ParallelLayout
 
+# Names of the groups that this process has made; MindSpore keeps them as long as it lives.
+_created: set[str] = set()
+
 
 def create_groups(layout: ParallelLayout, rank: int) -> None:
-    """Make MindSpore's groups for all groups of the layout that `rank` belongs to."""
+    """Make MindSpore's groups for all groups of the layout that `rank` belongs to.
+
+    Groups that another layout has made before are used again.
+    """
     if layout.world_size == 1:
         return
     from mindspore.communication import create_group
 
     for ranks in (tuple(range(layout.world_size)), *layout.all_groups()):
-        if rank in ranks:
-            create_group(Group(ranks, rank).name, list(ranks))
+        name = Group(ranks, rank).name
+        if rank in ranks and name not in _created:
+            create_group(name, list(ranks))
+            _created.add(name)
 
 
 def is_native() -> bool:

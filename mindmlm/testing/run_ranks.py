@@ -159,18 +159,18 @@ def started_ranks(
     """Start `program` on all ranks and kill what still runs at the end; see `run_ranks`."""
     path = str(program)
     words = [str(Path(path).resolve())] if path.endswith(".py") else ["-m", path]
-    common = _environment(world_size, env or {})
+    common = _environment(world_size)
     with tempfile.TemporaryDirectory(prefix="ranks_") as folder:
         ranks = Ranks(Path(folder))
         try:
             if world_size > 1:
                 common |= _cluster(world_size)
-                ranks.scheduler = ranks.start(
-                    "scheduler", _SCHEDULER, common | {"MS_ROLE": "MS_SCHED"}
-                )
+                own = {"MS_ROLE": "MS_SCHED", "MS_NODE_TIMEOUT": "10"} | dict(env or {})
+                ranks.scheduler = ranks.start("scheduler", _SCHEDULER, common | own)
             for rank in range(world_size):
                 own = {"RANK_ID": str(rank), "DEVICE_ID": str(rank), "MS_NODE_ID": str(rank)}
                 own |= {"MS_ROLE": "MS_WORKER"} if world_size > 1 else {}
+                own |= dict(env or {})
                 ranks.processes.append(
                     ranks.start(f"rank_{rank}", [*words, *map(str, args)], common | own)
                 )
@@ -179,25 +179,25 @@ def started_ranks(
             ranks.kill()
 
 
-def _environment(world_size: int, env: Mapping[str, str]) -> dict[str, str]:
-    """Our variables without those of another cluster, few threads a process, and `env`."""
+def _environment(world_size: int) -> dict[str, str]:
+    """Our variables without those of another cluster, and few threads a process."""
     own = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("MS_") and name not in {"RANK_ID", "RANK_SIZE", "RANK_TABLE_FILE"}
     }
     threads = max(1, (os.cpu_count() or 1) // world_size)
-    own |= {"OMP_NUM_THREADS": str(threads), "GLOG_v": "3", "PYTHONUNBUFFERED": "1"}
-    return own | dict(env)
+    return own | {"OMP_NUM_THREADS": str(threads), "GLOG_v": "3", "PYTHONUNBUFFERED": "1"}
 
 
 def _cluster(world_size: int) -> dict[str, str]:
     """Variables by which MindSpore's processes find each other, and their patience in seconds.
 
-    A dead peer is noticed after MS_NODE_TIMEOUT, which is also the limit of a collective
-    unless MS_CPU_COMM_OP_TIMEOUT says otherwise: compiling and saving take longer than ten.
-    Who asks for the scheduler too early asks again after MS_RETRY_INTERVAL_*: one second instead
-    of three to five makes a start two to three seconds shorter.
+    MS_NODE_TIMEOUT is, for a rank, how long it waits in a collective (MindSpore 2.10 calls that
+    MS_CPU_COMM_OP_TIMEOUT): others may compile or save. For the scheduler, which has its own, it is
+    the time until it misses a dead rank. Who asks for the scheduler too early asks again after
+    MS_RETRY_INTERVAL_*: one second instead of three to five makes a start two to three seconds
+    shorter.
     """
     return {
         "MS_WORKER_NUM": str(world_size),
@@ -205,7 +205,7 @@ def _cluster(world_size: int) -> dict[str, str]:
         "MS_SCHED_HOST": _HOST,
         "MS_SCHED_PORT": str(_free_port()),
         "MS_TOPO_TIMEOUT": "120",
-        "MS_NODE_TIMEOUT": "10",
+        "MS_NODE_TIMEOUT": "600",
         "MS_CPU_COMM_OP_TIMEOUT": "600",
         "MS_RETRY_INTERVAL_LOWER": "1",
         "MS_RETRY_INTERVAL_UPPER": "1",

@@ -163,6 +163,12 @@ RULES = {
         "add --predict_data",
         ["run_mode=predict", "load_checkpoint=latest", "predict_data=a [MASK]"],
     ),
+    "every_process_can_read": (
+        ["use_parallel=True", f"{DATA}data_loader.dataset_dir=-"],
+        f"{DATA}data_loader.dataset_dir",
+        "cannot be read by several processes",
+        ["use_parallel=False", f"{DATA}data_loader.dataset_dir=-"],
+    ),
     "no_sinking_on_cpu": (
         ["runner_config.sink_mode=True", "context.device_target=CPU"],
         "runner_config.sink_mode",

@@ -32,6 +32,7 @@ from mindmlm.config.checks.model import (
 from mindmlm.config.checks.optimization import one_warmup, rate_falls, warmup_fits_schedule
 from mindmlm.config.checks.parallel import (
     engine_has_mode,
+    every_process_can_read,
     mode_cuts_what_is_asked,
     model_parallel_divides,
     one_optimizer_switch,
@@ -63,6 +64,7 @@ CONSISTENCY: tuple[Check, ...] = (
     one_optimizer_switch,
     model_parallel_divides,
     stages_have_layers,
+    every_process_can_read,
     vocabulary_fits_embedding,
     paths_exist,
     table_is_described,

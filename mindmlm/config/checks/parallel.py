@@ -81,6 +81,16 @@ def stages_have_layers(config: RunConfig) -> Iterator[Problem]:
         )
 
 
+def every_process_can_read(config: RunConfig) -> Iterator[Problem]:
+    """Standard input belongs to one process, if to any."""
+    for section in ("train_dataset", "eval_dataset"):
+        if config.use_parallel and getattr(config, section).data_loader.dataset_dir == "-":
+            yield Problem(
+                f"{section}.data_loader.dataset_dir",
+                "standard input (-) cannot be read by several processes; write it to a file first",
+            )
+
+
 def processes_were_started(
     config: RunConfig, environment: Mapping[str, str], dry_run: bool
 ) -> Iterator[Problem]:
