@@ -39,14 +39,17 @@ class Agreement:
         return self._gather.texts(text)
 
     def raise_together(self, error: MindmlmError | None) -> None:
-        """Go on if no rank has an error; else every rank raises.
+        """Go on if no rank has an error; else every rank raises, and ends with its exit code.
 
         Raises:
             MindmlmError: this rank's own error, or one that tells of another rank's.
         """
-        texts = self.texts("" if error is None else f"{error}")
+        notes = self.texts("" if error is None else f"{error.exit_code} {error}")
         if error is not None:
             raise error
-        failed = [rank for rank, text in enumerate(texts) if text]
-        if failed:
-            raise MindmlmError(f"stopped with rank {failed[0]}, which says: {texts[failed[0]]}")
+        for rank, note in enumerate(notes):
+            if note:
+                code, _, text = note.partition(" ")
+                told = MindmlmError(f"stopped with rank {rank}, which says: {text}")
+                told.exit_code = int(code)
+                raise told
