@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +152,7 @@ def stream_safetensors(
     ):
         file.write(header)
         upcoming = [reader.submit(read, name) for name in names[:1]]
-        for name, following in zip(names, [*names[1:], None], strict=True):
+        for name, following in zip_longest(names, names[1:]):
             array = upcoming.pop().result()
             if following is not None:
                 upcoming.append(reader.submit(read, following))

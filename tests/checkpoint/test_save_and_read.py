@@ -99,6 +99,14 @@ def test_a_state_that_json_cannot_hold_is_refused(root: Path, state: dict) -> No
     assert sorted(entry.name for entry in root.iterdir()) == ["latest", "step_00000001"]
 
 
+def test_a_group_may_be_empty(root: Path) -> None:
+    tensors = {**random_tensors(4), "gradients": {}}
+    path = save_checkpoint(root, 4, tensors, {}, {}, 1)
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.tensors("gradients") == {}
+    assert_same_arrays(checkpoint.tensors("model"), tensors["model"])
+
+
 def test_unknown_group(root: Path) -> None:
     checkpoint = read_checkpoint(save(root, 1))
     with pytest.raises(CheckpointError, match=r"no group 'ema'.*model, optimizer"):
