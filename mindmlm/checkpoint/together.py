@@ -1,10 +1,11 @@
 """Saving a checkpoint with several processes: each writes its part, one completes it."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -75,8 +76,9 @@ class SharedSave:
             The folder of the checkpoint.
 
         Raises:
-            CheckpointError: a process could not write (a full disk, say); checkpoints that were
-                there are untouched.
+            CheckpointError: a process could not write (a full disk, say) or has failed otherwise;
+                checkpoints that were there are untouched.
+            Exception: what failed here, if it is no matter of the disk.
         """
         folder = marked(self._root / step_name(step), TEMPORARY)
         try:
@@ -117,10 +119,11 @@ class SharedSave:
         if self._rank == 0:
             try:
                 action()
-            except OSError as error:
-                problem, cause = str(error), error
+            except Exception as error:
+                # Whatever it is, the others must not wait for ever.
+                problem, cause = self._told(error), error
         if texts := [text for text in self._meet(problem) if text]:
-            raise _SaveError(texts[0]) from cause
+            _fail(texts, cause)
 
     def _all_shards(self, write: Callable[[], list[Shard]]) -> list[Shard]:
         """Write this process's shards, and return those of all."""
@@ -128,12 +131,17 @@ class SharedSave:
         cause = None
         try:
             note["shards"] = [_entry(shard) for shard in write()]
-        except OSError as error:
-            note["problem"], cause = f"rank {self._rank}: {error}", error
+        except Exception as error:
+            note["problem"], cause = self._told(error), error
         notes = [json.loads(text) for text in self._meet(json.dumps(note))]
         if problems := [note["problem"] for note in notes if "problem" in note]:
-            raise _SaveError("; ".join(problems)) from cause
+            _fail(problems, cause)
         return [_shard(entry) for note in notes for entry in note["shards"]]
+
+    def _told(self, error: Exception) -> str:
+        """The text for the other processes; one process has nobody to name itself to."""
+        alone = math.prod(self._layout.values()) == 1
+        return f"{error}" if alone else f"rank {self._rank}: {error}"
 
 
 def save_checkpoint(
@@ -165,6 +173,13 @@ def save_checkpoint(
 
 class _SaveError(Exception):
     """Some process could not write."""
+
+
+def _fail(problems: list[str], cause: Exception | None) -> NoReturn:
+    """Raise what failed here, or that a file could not be written here or elsewhere."""
+    if cause is not None and not isinstance(cause, OSError):
+        raise cause
+    raise _SaveError("; ".join(problems)) from cause
 
 
 def _entry(shard: Shard) -> dict[str, Any]:
