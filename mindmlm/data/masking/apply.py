@@ -16,10 +16,11 @@ from mindmlm.data.masking.base import (
     VocabularyInfo,
 )
 from mindmlm.data.masking.ngram import select_ngrams
-from mindmlm.data.masking.replacement import Chosen, replace_tokens, replace_words, units
+from mindmlm.data.masking.replacement import Chosen, replace_tokens, replace_words, unit_begins
 from mindmlm.data.masking.span import select_spans, select_token_spans
 from mindmlm.data.masking.token import select_tokens
 from mindmlm.data.masking.whole_word import select_whole_words
+from mindmlm.data.masking.words import ALL_ROWS, Which
 
 # Rows of so many tokens together stay in a core's cache.
 _PORTION_TOKENS = 1 << 17
@@ -31,9 +32,7 @@ class _Kind:
 
     select: Strategy
     unit: str
-    replace: Callable[[np.ndarray, Chosen, MaskingSettings, VocabularyInfo], np.ndarray] = (
-        replace_tokens
-    )
+    replace: Callable[[np.ndarray, Chosen, MaskingSettings, VocabularyInfo], None] = replace_tokens
 
 
 STRATEGIES: dict[str, _Kind] = {
@@ -76,44 +75,42 @@ def mask_batch(
     keys = derive_keys(seed, epochs, sample_ids)
     inside = np.arange(columns) < tokens.lengths[:, None]
     masked = tokens.input_ids.copy()
-    chosen = np.zeros((rows, columns), np.bool_)
     settings = replace(settings, max_predictions_per_seq=predictions)
     portion = max(1, _PORTION_TOKENS // columns)
+    places = [np.zeros(0, np.int64)]
     for begin in range(0, rows, portion):
         part = slice(begin, begin + portion)
-        names = _strategies_of_rows(settings, keys[part])
-        for name in dict.fromkeys(names):
-            which = np.flatnonzero([other == name for other in names]) + begin
-            here = part if len(which) == len(names) else which
-            masked[here], chosen[here] = _mask_rows(
-                TokenBatch(tokens.input_ids[here], tokens.word_starts[here], tokens.lengths[here]),
-                inside[here],
-                replace(settings, strategy=name),
-                vocabulary,
-                keys[here],
-            )
-    return _assembled(tokens.input_ids, masked, inside, chosen, predictions, sample_ids)
+        some = TokenBatch(tokens.input_ids[part], tokens.word_starts[part], tokens.lengths[part])
+        ordinary = vocabulary.ordinary(some.input_ids, inside[part])
+        place = _mask_rows(some, ordinary, settings, vocabulary, keys[part], masked[part])
+        places.append(place + begin * columns)
+    place = np.concatenate(places)
+    return _assembled(tokens.input_ids, masked, inside, place, predictions, sample_ids)
 
 
 def _assembled(
     original: np.ndarray,
     masked: np.ndarray,
     inside: np.ndarray,
-    chosen: np.ndarray,
+    place: np.ndarray,
     predictions: int,
     sample_ids: np.ndarray,
 ) -> MaskedBatch:
-    """Return the batch; the places of a row stand at its front."""
+    """Return the batch; the chosen tokens of a row stand at its front.
+
+    Args:
+        place: int64 [n], the chosen tokens (row * L + column), ascending.
+    """
     rows, columns = original.shape
-    place = np.flatnonzero(chosen)
     row = place // columns
     counts = np.bincount(row, minlength=rows)
-    slot = np.arange(len(place)) + (np.arange(rows) * predictions - np.cumsum(counts) + counts)[row]
+    slot = (np.arange(rows) * predictions - np.cumsum(counts) + counts).take(row)
+    slot += np.arange(len(place))
     positions = np.zeros((rows, predictions), np.int32)
     labels = np.zeros((rows, predictions), np.int32)
     weights = np.zeros((rows, predictions), np.float32)
     positions.ravel()[slot] = place - row * columns
-    labels.ravel()[slot] = original.ravel()[place]
+    labels.ravel()[slot] = original.ravel().take(place)
     weights.ravel()[slot] = 1.0
     return MaskedBatch(
         input_ids=masked,
@@ -126,38 +123,55 @@ def _assembled(
     )
 
 
-def _strategies_of_rows(settings: MaskingSettings, keys: np.ndarray) -> list[str]:
-    """Return the strategy of every row: in a mixture each row draws one by the weights."""
+def _strategies_of_rows(settings: MaskingSettings, keys: np.ndarray) -> list[tuple[str, Which]]:
+    """Return strategies and their rows: in a mixture each row draws one by the weights."""
     if settings.strategy != MIXTURE:
-        return [settings.strategy] * len(keys)
-    names = [name for name, _ in settings.mixture]
+        return [(settings.strategy, ALL_ROWS)]
     weights = np.array([weight for _, weight in settings.mixture])
     borders = np.cumsum(weights / weights.sum())[:-1]
     draw = to_unit_interval(random_bits(keys, MIXTURE_STREAM, np.zeros(1)))
-    return [names[place] for place in np.searchsorted(borders, draw, side="right").tolist()]
+    number = np.searchsorted(borders, draw, side="right")
+    parts = [(name, np.flatnonzero(number == n)) for n, (name, _) in enumerate(settings.mixture)]
+    return [(name, which) for name, which in parts if len(which)]
 
 
 def _mask_rows(
     tokens: TokenBatch,
-    inside: np.ndarray,
+    ordinary: np.ndarray,
     settings: MaskingSettings,
     vocabulary: VocabularyInfo,
     keys: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the masked input and the chosen tokens, both [b, L], of rows of one strategy."""
-    kind = STRATEGIES[settings.strategy]
-    columns = tokens.input_ids.shape[1]
+    masked: np.ndarray,
+) -> np.ndarray:
+    """Mask ``masked``, a copy of the input; return the places of the chosen tokens, int64 [n]."""
     word_starts, terms, weight = tokens.word_starts, None, 1.0
     if settings.terms is not None:
         terms, word_starts = settings.terms.find(tokens.input_ids, word_starts)
         weight = settings.terms.weight
-    ordinary = vocabulary.ordinary(tokens.input_ids, inside)
     rows = Rows(word_starts, ordinary, tokens.lengths, keys, terms, weight)
-    chosen = kind.select(rows, settings.masked_lm_prob, settings.predictions(columns))
+    parts = _strategies_of_rows(settings, keys)
+    chosen = np.zeros(ordinary.shape, np.bool_)
+    columns = ordinary.shape[1]
+    for name, which in parts:
+        select = STRATEGIES[name].select
+        chosen[which] = select(rows, which, settings.masked_lm_prob, settings.predictions(columns))
     place = np.flatnonzero(chosen)
     row = place // columns
-    unit = kind.unit if settings.unit == "published" else settings.unit
-    picked = Chosen(
-        place, row, place - row * columns, units(unit, place, columns, word_starts), keys
-    )
-    return kind.replace(tokens.input_ids, picked, settings, vocabulary), chosen
+    for name, which in parts:
+        kind = STRATEGIES[name]
+        mine = _tokens_in(row, which, len(keys))
+        begins = unit_begins(
+            kind.unit if settings.unit == "published" else settings.unit, place[mine], word_starts
+        )
+        picked = Chosen(place[mine], row[mine], begins, columns, keys)
+        kind.replace(masked.reshape(-1), picked, replace(settings, strategy=name), vocabulary)
+    return place
+
+
+def _tokens_in(row: np.ndarray, which: Which, rows: int) -> Which:
+    """Return which of the chosen tokens, ``row`` [n], are in some of the ``rows``."""
+    if isinstance(which, slice):
+        return which
+    inside = np.zeros(rows, np.bool_)
+    inside[which] = True
+    return np.flatnonzero(inside.take(row))

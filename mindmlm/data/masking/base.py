@@ -4,12 +4,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mindmlm.data.masking.similar_words import SimilarWords
 from mindmlm.data.masking.terms import TermTable
+from mindmlm.data.masking.words import Which, Words, group_words
 from mindmlm.tokenizers.bert import BertTokenizer
 
 
@@ -173,7 +175,7 @@ class MaskedBatch:
 
 @dataclass(frozen=True)
 class Rows:
-    """What a strategy chooses from.
+    """What strategies choose from.
 
     Attributes:
         word_starts: bool [B, L], as in `TokenBatch`; terms have become one word.
@@ -191,9 +193,19 @@ class Rows:
     terms: np.ndarray | None = None
     term_weight: float = 1.0
 
+    @cached_property
+    def words(self) -> Words:
+        """The words of all rows; the strategies of a mixture share them."""
+        return group_words(self.word_starts, self.ordinary)
 
-# (rows, masked_lm_prob, P) -> bool [B, L]: the chosen tokens, at most P in a row.
-Strategy = Callable[[Rows, float, int], np.ndarray]
+    def numbers(self, which: Which) -> np.ndarray:
+        """Return int64 [b], the numbers of some rows."""
+        return np.arange(len(self.keys))[which]
+
+
+# (rows, which of them, masked_lm_prob, P) -> bool [b, L]: the chosen tokens of those rows, at most
+# P in a row.
+Strategy = Callable[[Rows, Which, float, int], np.ndarray]
 
 SELECTION_STREAM = 0
 ACTION_STREAM = 1

@@ -5,7 +5,7 @@ import numpy as np
 from mindmlm.data.hashing import random_bits, threshold
 from mindmlm.data.masking.base import LENGTH_STREAM, Rows, row_budget
 from mindmlm.data.masking.order import first_columns, rank_columns
-from mindmlm.data.masking.words import Words, group_words
+from mindmlm.data.masking.words import Which, Words
 
 NGRAM_PROBABILITIES = np.array([0.4, 0.3, 0.2, 0.1])
 _BORDERS = [threshold(border) for border in np.cumsum(NGRAM_PROBABILITIES)[:-1]]
@@ -15,7 +15,7 @@ _OFFSETS = np.arange(_MAX_NGRAM)[:, None]
 _SPARE = 8
 
 
-def select_ngrams(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndarray:
+def select_ngrams(rows: Rows, which: Which, masked_lm_prob: float, predictions: int) -> np.ndarray:
     """Return n-grams of 1 to 4 whole words, drawn with 40, 30, 20 and 10 %.
 
     The budget counts words: ``max(1, round(n * masked_lm_prob))``, n = words without special
@@ -25,17 +25,18 @@ def select_ngrams(rows: Rows, masked_lm_prob: float, predictions: int) -> np.nda
     overlap an earlier one is passed over.
     See `mindmlm.data.masking.base.Strategy`.
     """
-    words = group_words(rows)
-    counts = words.counts()
+    words, numbers = rows.words, rows.numbers(which)
+    eligible = words.usable_starts[which]
+    counts = np.add.reduce(eligible.view(np.uint8), axis=1, dtype=np.int64)
     budget = np.minimum(row_budget(counts, masked_lm_prob, words.shape[1]), counts)
-    ranked = rank_columns(words.usable_starts(), rows)
-    walk = _Walk(words, rows.keys, budget, predictions)
+    ranked = rank_columns(eligible, rows, which)
+    walk = _Walk(words, rows.keys[which], budget, predictions)
     order = first_columns(ranked, int(budget.max(initial=0)) + _SPARE)
-    left = walk.take(words.at(order))
+    left = walk.take(words.at(order, numbers))
     if len(left) and order.shape[1] < words.shape[1]:
         rest = first_columns(ranked[left], words.shape[1])[:, order.shape[1] :]
-        walk.take(words.at(rest, left))
-    return words.tokens_of(walk.taken)
+        walk.take(words.at(rest, numbers[left]))
+    return words.tokens_of(walk.taken, which)
 
 
 class _Walk:

@@ -4,24 +4,30 @@ import numpy as np
 
 from mindmlm.data.hashing import random_bits, to_unit_interval
 from mindmlm.data.masking.base import SELECTION_STREAM, Rows
+from mindmlm.data.masking.words import Which
 
 # Vector instructions sort so many values in less time than it takes to find the smallest of them.
 _SORTED_FAST = 256
 
 
-def rank_columns(eligible: np.ndarray, rows: Rows) -> np.ndarray:
-    """Return uint64 [B, L] whose ascending order is a random order of the eligible columns.
+def rank_columns(eligible: np.ndarray, rows: Rows, which: Which) -> np.ndarray:
+    """Return uint64 [b, L] whose ascending order is a random order of the eligible columns.
 
     The low bits hold the column, so that sorting values needs no index array and no ties occur;
     columns that are not eligible come last, as the largest value. Terms are drawn with their
     weight, without replacement (Efraimidis and Spirakis, 2006).
+
+    Args:
+        eligible: bool [b, L].
+        rows: all rows.
+        which: those that ``eligible`` is about.
     """
     columns = eligible.shape[1]
     position = np.arange(columns, dtype=np.uint64)
     low_bits = _column_mask(columns)
-    bits = random_bits(rows.keys[:, None], SELECTION_STREAM, position)
+    bits = random_bits(rows.keys[which][:, None], SELECTION_STREAM, position)
     if rows.terms is not None:
-        _prefer(bits, rows.terms & eligible, rows.term_weight)
+        _prefer(bits, rows.terms[which] & eligible, rows.term_weight)
     bits &= ~low_bits
     bits |= position
     # All bits set where a column is not eligible.

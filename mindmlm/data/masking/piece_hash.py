@@ -22,7 +22,7 @@ def _powers(base: int, count: int) -> np.ndarray:
 
 
 class RollingHash:
-    """Hashes of any stretch of a sequence of tokens: a polynomial modulo 2**64.
+    """Hashes of all stretches of a sequence of tokens: a polynomial modulo 2**64.
 
     Args:
         ids: integers [n].
@@ -30,14 +30,9 @@ class RollingHash:
 
     def __init__(self, ids: np.ndarray) -> None:
         size = 1 << max(4, len(ids).bit_length())
-        terms = mix64(ids.astype(np.uint64) + np.uint64(1)) * _powers(_BASE, size)[: len(ids)]
         self._sums = np.zeros(len(ids) + 1, np.uint64)
-        np.cumsum(terms, out=self._sums[1:])
+        np.cumsum(_terms(ids) * _powers(_BASE, size)[: len(ids)], out=self._sums[1:])
         self._inverse = _powers(_INVERSE, size)
-
-    def of(self, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Return uint64 hashes of the stretches ``begin`` .. ``end`` (one past the last)."""
-        return (self._sums[end] - self._sums[begin]) * self._inverse[begin]
 
     def of_all(self, length: int) -> np.ndarray:
         """Return uint64 [n - length + 1], the hashes of all stretches of ``length`` tokens."""
@@ -45,9 +40,30 @@ class RollingHash:
         return (self._sums[length:] - self._sums[:count]) * self._inverse[:count]
 
 
+def hashes_of(ids: np.ndarray, begin: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Return uint64 [w], what `RollingHash` gives for stretches of ``ids``.
+
+    Args:
+        ids: integers.
+        begin: int64 [w].
+        size: int64 [w], at least 1.
+    """
+    if not len(size):
+        return np.zeros(0, np.uint64)
+    last = np.cumsum(size)
+    offset = np.arange(last[-1]) - np.repeat(last - size, size)
+    powers = _powers(_BASE, 1 << int(size.max()).bit_length())
+    terms = _terms(ids.take(np.repeat(begin, size) + offset)) * powers.take(offset)
+    return np.add.reduceat(terms, last - size)
+
+
 def hash_of(ids: np.ndarray) -> int:
     """Return the hash of a whole sequence."""
-    return int(RollingHash(ids).of(np.array(0), np.array(len(ids))))
+    return int(hashes_of(ids, np.zeros(1, np.int64), np.array([len(ids)]))[0])
+
+
+def _terms(ids: np.ndarray) -> np.ndarray:
+    return mix64(ids.astype(np.uint64) + np.uint64(1))
 
 
 def fingerprint_of(arrays: Sequence[np.ndarray]) -> str:

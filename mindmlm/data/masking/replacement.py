@@ -12,8 +12,6 @@ from mindmlm.data.masking.base import (
     VocabularyInfo,
 )
 
-KEPT, MASKED, RANDOM, SIMILAR = range(4)
-
 
 @dataclass(frozen=True)
 class Chosen:
@@ -21,69 +19,66 @@ class Chosen:
 
     Attributes:
         place: int64 [n], row * L + column.
-        row, column: int64 [n].
-        unit: int64 [n], a column that is the same for tokens that share one draw.
+        row: int64 [n].
+        begins: int64 [u], numbers of the tokens that begin a unit: the tokens up to the next
+            beginning share one draw. None = each token is a unit.
+        columns: L.
         keys: uint64 [B], of the rows.
     """
 
     place: np.ndarray
     row: np.ndarray
-    column: np.ndarray
-    unit: np.ndarray
+    begins: np.ndarray | None
+    columns: int
     keys: np.ndarray
 
-    def key(self) -> np.ndarray:
-        """Return uint64 [n], the key of each token's row."""
-        return self.keys.take(self.row)
+    def coordinates(self, which: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the keys (uint64) and columns (int64) of some chosen tokens; None = of all."""
+        place = self.place if which is None else self.place.take(which)
+        row = self.row if which is None else self.row.take(which)
+        return self.keys.take(row), place - row * self.columns
 
 
-def units(kind: str, place: np.ndarray, columns: int, word_starts: np.ndarray) -> np.ndarray:
-    """Return the `Chosen.unit` of tokens.
+def unit_begins(kind: str, place: np.ndarray, word_starts: np.ndarray) -> np.ndarray | None:
+    """Return the `Chosen.begins` of tokens.
 
     Args:
         kind: "piece": each token by itself; "word": the tokens of a word; "span": tokens that
             stand side by side (SpanBERT merges spans that touch).
         place: int64 [n], ascending. A row begins and ends with a special token, so tokens of two
             rows never stand side by side.
-        columns: L.
         word_starts: bool [B, L].
     """
-    if kind != "piece":
-        begins = np.ones(len(place), np.bool_)
-        begins[1:] = place[1:] != place[:-1] + 1
-        if kind == "word":
-            begins |= word_starts.ravel()[place]
-        place = place[np.maximum.accumulate(np.where(begins, np.arange(len(place)), 0))]
-    return place % columns
-
-
-def draw_actions(keys: np.ndarray, unit: np.ndarray, settings: MaskingSettings) -> np.ndarray:
-    """Return int64 [n]: `MASKED`, `RANDOM` or `KEPT`, one draw for every key and unit."""
-    draw = to_unit_interval(random_bits(keys, ACTION_STREAM, unit))
-    changed = np.where(draw < settings.mask_prob + settings.random_prob, RANDOM, KEPT)
-    return np.where(draw < settings.mask_prob, MASKED, changed)
+    if kind == "piece":
+        return None
+    begins = np.ones(len(place), np.bool_)
+    np.not_equal(place[1:] - place[:-1], 1, out=begins[1:])
+    if kind == "word":
+        begins |= word_starts.ravel().take(place)
+    return np.flatnonzero(begins)
 
 
 def replace_tokens(
-    input_ids: np.ndarray, chosen: Chosen, settings: MaskingSettings, vocabulary: VocabularyInfo
-) -> np.ndarray:
-    """Return a copy of ``input_ids`` [B, L] in which chosen tokens are [MASK], random or kept."""
-    actions = draw_actions(chosen.key(), chosen.unit, settings)
-    masked = input_ids.copy()
-    hidden = actions == MASKED
-    masked.ravel()[chosen.place[hidden]] = vocabulary.mask_id
-    changed = np.flatnonzero(actions == RANDOM)
+    masked: np.ndarray, chosen: Chosen, settings: MaskingSettings, vocabulary: VocabularyInfo
+) -> None:
+    """Make chosen tokens of ``masked`` (the input, int32 [B * L]) [MASK] or random, or keep."""
+    begins = chosen.begins
+    hidden, random = _draw_actions(*chosen.coordinates(begins), settings)
+    if begins is not None:
+        sizes = np.diff(begins, append=len(chosen.place))
+        hidden, random = np.repeat(hidden, sizes), np.repeat(random, sizes)
+    masked[chosen.place[hidden]] = vocabulary.mask_id
+    changed = np.flatnonzero(random)
     tokens = vocabulary.ordinary_ids
     if settings.strategy == "span" and settings.corpus_tokens is not None:
         tokens = settings.corpus_tokens
-    masked.ravel()[chosen.place[changed]] = _draw(chosen, changed, tokens)
-    return masked
+    masked[chosen.place.take(changed)] = _draw(chosen, changed, tokens)
 
 
 def replace_words(
-    input_ids: np.ndarray, chosen: Chosen, settings: MaskingSettings, vocabulary: VocabularyInfo
-) -> np.ndarray:
-    """Return a copy of ``input_ids`` [B, L] in which chosen words are similar, random or kept.
+    masked: np.ndarray, chosen: Chosen, settings: MaskingSettings, vocabulary: VocabularyInfo
+) -> None:
+    """Make chosen words of ``masked`` (the input, int32 [B * L]) similar or random, or keep them.
 
     With `mask_prob` a word becomes a similar one; where the table knows none, a random one; with
     `random_prob` a random one: any word of the table with as many pieces, or random tokens when
@@ -91,36 +86,49 @@ def replace_words(
     """
     table = settings.similar_words
     assert table is not None
-    masked = input_ids.copy()
-    if not len(chosen.row):
-        return masked
-    begins = np.flatnonzero(
-        np.append(True, (chosen.row[1:] != chosen.row[:-1]) | (np.diff(chosen.unit) != 0))
-    )
-    ends = np.append(begins[1:], len(chosen.row))
-    sizes = ends - begins
-    keys, unit = chosen.keys.take(chosen.row.take(begins)), chosen.unit.take(begins)
-    actions = draw_actions(keys, unit, settings)
-    ids = input_ids.ravel()[chosen.place]
+    number = len(chosen.place)
+    begins = np.arange(number) if chosen.begins is None else chosen.begins
+    ends = np.append(begins[1:], number)
+    keys, columns = chosen.coordinates(begins)
+    hidden, random = _draw_actions(keys, columns, settings)
     # Words are drawn at columns beyond the row's, so that they share no bits with random tokens.
-    bits = random_bits(keys, REPLACEMENT_STREAM, unit + input_ids.shape[1])
-    substitute = table.draw_similar(table.look_up(ids, begins, ends), bits)
-    substitute[actions != MASKED] = -1
-    wants_any = (actions != KEPT) & (substitute < 0)
-    any_word = np.flatnonzero(wants_any)
-    substitute[any_word] = table.draw_any(sizes[any_word], bits[any_word])
-    of_token = np.repeat(substitute, sizes)
-    offset = np.arange(len(chosen.row)) - np.repeat(begins, sizes)
-    known = np.flatnonzero(of_token >= 0)
-    ids[known] = table.pieces(of_token[known], offset[known])
-    unknown = np.flatnonzero((of_token < 0) & np.repeat(wants_any, sizes))
-    ids[unknown] = _draw(chosen, unknown, vocabulary.ordinary_ids)
-    masked.ravel()[chosen.place] = ids
-    return masked
+    bits = random_bits(keys, REPLACEMENT_STREAM, columns + chosen.columns)
+    substitute = np.full(len(begins), -1, np.int64)
+    similar = np.flatnonzero(hidden)
+    words = table.look_up(masked.take(chosen.place), begins[similar], ends[similar])
+    substitute[similar] = table.draw_similar(words, bits[similar])
+    random |= hidden & (substitute < 0)
+    any_word = np.flatnonzero(random)
+    substitute[any_word] = table.draw_any(ends[any_word] - begins[any_word], bits[any_word])
+    known = np.flatnonzero(substitute >= 0)
+    word, offset, token = _tokens_of(known, begins, ends)
+    masked[chosen.place.take(token)] = table.pieces(substitute.take(word), offset)
+    random[known] = False
+    _, _, unknown = _tokens_of(np.flatnonzero(random), begins, ends)
+    masked[chosen.place.take(unknown)] = _draw(chosen, unknown, vocabulary.ordinary_ids)
+
+
+def _tokens_of(
+    words: np.ndarray, begins: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return, for each token of some words: the word, the place in the word, the token's number."""
+    begin = begins.take(words)
+    size = ends.take(words) - begin
+    offset = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+    return np.repeat(words, size), offset, np.repeat(begin, size) + offset
+
+
+def _draw_actions(
+    keys: np.ndarray, columns: np.ndarray, settings: MaskingSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return bool [n], bool [n]: what becomes [MASK] (or similar), what becomes random."""
+    draw = to_unit_interval(random_bits(keys, ACTION_STREAM, columns))
+    hidden = draw < settings.mask_prob
+    return hidden, (draw < settings.mask_prob + settings.random_prob) & ~hidden
 
 
 def _draw(chosen: Chosen, which: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     """Return random tokens for the chosen tokens number ``which``."""
-    keys = chosen.keys[chosen.row[which]]
-    bits = random_bits(keys, REPLACEMENT_STREAM, chosen.column[which])
-    return tokens[to_range(bits, len(tokens))]
+    keys, columns = chosen.coordinates(which)
+    bits = random_bits(keys, REPLACEMENT_STREAM, columns)
+    return tokens.take(to_range(bits, len(tokens)))

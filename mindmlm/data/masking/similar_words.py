@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mindmlm.data.masking.piece_hash import RollingHash, fingerprint_of
+from mindmlm.data.masking.piece_hash import fingerprint_of, hashes_of
 
 
 class SimilarWords:
@@ -22,7 +22,7 @@ class SimilarWords:
         self._sizes = np.array([len(word) for word in words], np.int64)
         self._first = np.cumsum(self._sizes) - self._sizes
         self._pieces = np.concatenate([np.zeros(0, np.int32), *words]).astype(np.int32)
-        hashes = RollingHash(self._pieces).of(self._first, self._first + self._sizes)
+        hashes = hashes_of(self._pieces, self._first, self._sizes)
         self._order = np.argsort(hashes)
         self._hashes = hashes[self._order]
         self._bucket_bits = max(1, (4 * len(hashes)).bit_length())
@@ -36,6 +36,13 @@ class SimilarWords:
         self._by_size = {
             int(size): np.flatnonzero(self._sizes == size) for size in np.unique(self._sizes)
         }
+        # The place of each word of one piece, by its token, and -1 at the end for all others.
+        single = self._by_size.get(1, np.zeros(0, np.int64))
+        tokens = self._pieces[self._first[single]]
+        self._of_token = np.full(int(tokens.max(initial=-1)) + 2, -1, np.int32)
+        self._of_token[tokens] = single
+        self._hashed = np.zeros(int(self._sizes.max(initial=0)) + 2, np.bool_)
+        self._hashed[[size for size in self._by_size if size > 1]] = True
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -51,15 +58,25 @@ class SimilarWords:
 
     def look_up(self, ids: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return int64 [w], the places in the table of stretches of ``ids``; -1 = not in it."""
-        found = RollingHash(ids).of(begin, end)
+        size = end - begin
+        places = np.full(len(size), -1, np.int64)
+        single = np.flatnonzero(size == 1)
+        places[single] = self._of_token.take(ids.take(begin[single]), mode="clip")
+        hashed = np.flatnonzero(self._hashed.take(size, mode="clip"))
+        if len(hashed):
+            places[hashed] = self._find(hashes_of(ids, begin[hashed], size[hashed]))
+        return places
+
+    def _find(self, hashes: np.ndarray) -> np.ndarray:
+        """Return int64 [w], the places of the words with these hashes; -1 = there is none."""
         # The first bits of a hash say where its like begin; few hashes share them. (A binary
         # search takes several times as long.)
-        place = self._bucket.take((found >> self._shift()).astype(np.int64))
-        result = np.full(len(found), -1, np.int64)
+        place = self._bucket.take((hashes >> self._shift()).astype(np.int64))
+        result = np.full(len(hashes), -1, np.int64)
         last = len(self._hashes) - 1
         for step in range(self._deepest):
             near = np.minimum(place + step, last)
-            same = np.flatnonzero(self._hashes.take(near) == found)
+            same = np.flatnonzero(self._hashes.take(near) == hashes)
             result[same] = self._order.take(near[same])
         return result
 
@@ -73,29 +90,30 @@ class SimilarWords:
             places: from `look_up`.
             bits: uint64 [w].
         """
-        counts = np.where(places < 0, 0, self._counts[places])
-        drawn = _scale(bits, counts)
-        has_some = counts > 0
+        known = np.flatnonzero(places >= 0)
+        known = known[self._counts.take(places[known]) > 0]
         chosen = np.full(len(places), -1, np.int64)
-        chosen[has_some] = self._similar[self._begin[places[has_some]] + drawn[has_some]]
+        places = places[known]
+        drawn = _scale(bits[known], self._counts.take(places))
+        chosen[known] = self._similar.take(self._begin.take(places) + drawn)
         return chosen
 
     def draw_any(self, sizes: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """Return int64 [w], any word of ``sizes`` pieces; -1 where the table has none."""
         chosen = np.full(len(sizes), -1, np.int64)
-        for size in np.unique(sizes):
+        for size in np.flatnonzero(np.bincount(sizes)):
             words = self._by_size.get(int(size))
             if words is not None:
-                here = sizes == size
+                here = np.flatnonzero(sizes == size)
                 chosen[here] = words[_scale(bits[here], np.array(len(words)))]
         return chosen
 
     def pieces(self, place: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Return int32 tokens: number ``offset`` of word ``place``."""
-        return self._pieces[self._first[place] + offset]
+        return self._pieces.take(self._first.take(place) + offset)
 
 
 def _scale(bits: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return int64 in [0, size), as `mindmlm.data.hashing.to_range`; 0 where the size is 0."""
+    """Return int64 in [0, size), as `mindmlm.data.hashing.to_range`."""
     shift = np.uint64(32)
     return (((bits >> shift) * sizes.astype(np.uint64)) >> shift).astype(np.int64)

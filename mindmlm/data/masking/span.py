@@ -7,7 +7,7 @@ import numpy as np
 from mindmlm.data.hashing import random_bits, to_unit_interval
 from mindmlm.data.masking.base import LENGTH_STREAM, Rows, row_budget
 from mindmlm.data.masking.order import first_columns, rank_columns
-from mindmlm.data.masking.words import Words, group_words
+from mindmlm.data.masking.words import Which, Words
 
 GEOMETRIC_P = 0.2
 MAX_SPAN = 10
@@ -19,7 +19,7 @@ _SPARE = 8
 _MEAN_SPAN = float((SPAN_LENGTH_PROBABILITIES * np.arange(1, MAX_SPAN + 1)).sum())
 
 
-def select_spans(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndarray:
+def select_spans(rows: Rows, which: Which, masked_lm_prob: float, predictions: int) -> np.ndarray:
     """Return spans of 1 to 10 words, their lengths geometric with p = 0.2, mean 3.8.
 
     The budget is ``min(P, ceil(n * masked_lm_prob))``, n = ordinary tokens. An anchor is drawn
@@ -29,11 +29,13 @@ def select_spans(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndar
     holds a special token. See `mindmlm.data.masking.base.Strategy`.
     """
     # 0.15 * 100 is 15.000000000000002 in some spellings: no ceiling above what was asked for.
-    wanted = np.ceil(rows.ordinary.sum(axis=1) * masked_lm_prob - 1e-9).astype(np.int64)
-    return _select(rows, np.minimum(predictions, wanted))
+    wanted = np.ceil(_ordinary(rows, which) * masked_lm_prob - 1e-9).astype(np.int64)
+    return _select(rows, which, np.minimum(predictions, wanted))
 
 
-def select_token_spans(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndarray:
+def select_token_spans(
+    rows: Rows, which: Which, masked_lm_prob: float, predictions: int
+) -> np.ndarray:
     """Return spans of 1 to 10 tokens that begin anywhere, the form of earlier MLM scripts.
 
     As `select_spans`, every token being a word, with the budget
@@ -41,29 +43,37 @@ def select_token_spans(rows: Rows, masked_lm_prob: float, predictions: int) -> n
     tokens predicts nothing.
     """
     tokens = replace(rows, word_starts=np.ones_like(rows.word_starts))
-    budget = row_budget(rows.ordinary.sum(axis=1), masked_lm_prob, predictions)
-    return _select(tokens, budget)
+    budget = row_budget(_ordinary(rows, which), masked_lm_prob, predictions)
+    return _select(tokens, which, budget)
 
 
-def _select(rows: Rows, budget: np.ndarray) -> np.ndarray:
-    words = group_words(rows)
-    usable = words.usable_tokens()
-    budget = np.minimum(budget, usable.sum(axis=1))
-    ranked = rank_columns(usable, rows)
-    walk = _Walk(words, rows.keys, budget)
+def _ordinary(rows: Rows, which: Which) -> np.ndarray:
+    """Return int64 [b], ordinary tokens of each row."""
+    return np.add.reduce(rows.ordinary[which].view(np.uint8), axis=1, dtype=np.int64)
+
+
+def _select(rows: Rows, which: Which, budget: np.ndarray) -> np.ndarray:
+    words = rows.words
+    usable = words.usable_tokens[which]
+    budget = np.minimum(budget, np.add.reduce(usable.view(np.uint8), axis=1, dtype=np.int64))
+    ranked = rank_columns(usable, rows, which)
+    walk = _Walk(words, rows.numbers(which), rows.keys[which], budget)
     order = first_columns(ranked, int(2 * budget.max(initial=0) / _MEAN_SPAN) + _SPARE)
     left = walk.cover(order)
     if len(left) and order.shape[1] < words.shape[1]:
         walk.cover(first_columns(ranked[left], words.shape[1])[:, order.shape[1] :])
-    return walk.covered[:-1].reshape(words.shape)
+    return walk.covered[:-1].reshape(words.shape)[which]
 
 
 class _Walk:
     """Covers spans in all rows at once, one anchor of each row after the other."""
 
-    def __init__(self, words: Words, keys: np.ndarray, budget: np.ndarray) -> None:
+    def __init__(
+        self, words: Words, numbers: np.ndarray, keys: np.ndarray, budget: np.ndarray
+    ) -> None:
         self._words = words
         self._runs = words.runs()
+        self._begin = numbers * words.shape[1]
         self._keys = keys
         # One place more, which is always covered, for "no anchor".
         self.covered = np.zeros(words.shape[0] * words.shape[1] + 1, np.bool_)
@@ -79,7 +89,7 @@ class _Walk:
             columns: int64 [b, K]; L where a row has no more.
         """
         length = self._words.shape[1]
-        place = (columns + self._row[:, None] * length).T
+        place = (columns + self._begin[self._row][:, None]).T
         place = np.where(length > columns.T, place, len(self.covered) - 1)
         word = self._words.of_token.take(place)
         run = self._runs.take(word)

@@ -4,30 +4,32 @@ import numpy as np
 
 from mindmlm.data.masking.base import Rows, row_budget
 from mindmlm.data.masking.order import first_columns, rank_columns
-from mindmlm.data.masking.words import group_words
+from mindmlm.data.masking.words import Which
 
 
-def select_whole_words(rows: Rows, masked_lm_prob: float, predictions: int) -> np.ndarray:
+def select_whole_words(
+    rows: Rows, which: Which, masked_lm_prob: float, predictions: int
+) -> np.ndarray:
     """Return all tokens of words taken in random order until BERT's budget is used.
 
     A word that would exceed the budget is skipped and a later, shorter one may follow, as in
     google-research/bert `create_pretraining_data.py`. A word with a special token in it
     ([UNK]) is never taken. See `mindmlm.data.masking.base.Strategy`.
     """
-    words = group_words(rows)
-    budget = row_budget(rows.lengths, masked_lm_prob, predictions)
-    ranked = rank_columns(words.usable_starts(), rows)
-    word = words.at(first_columns(ranked, int(budget.max(initial=0))))
+    words, numbers = rows.words, rows.numbers(which)
+    budget = row_budget(rows.lengths[which], masked_lm_prob, predictions)
+    ranked = rank_columns(words.usable_starts[which], rows, which)
+    word = words.at(first_columns(ranked, int(budget.max(initial=0))), numbers)
     taken, left = _fill(words.padded_sizes()[word], budget)
     # Where the words that were ordered are used up and the budget is not, all are ordered.
     short = np.flatnonzero((left > 0) & (word[:, -1] < words.number))
     chosen = np.zeros(words.number + 1, np.bool_)
     chosen[word[taken]] = True
     if len(short):
-        word = words.at(first_columns(ranked[short], ranked.shape[1]), short)
+        word = words.at(first_columns(ranked[short], ranked.shape[1]), numbers[short])
         taken, _ = _fill(words.padded_sizes()[word], budget[short])
         chosen[word[taken]] = True
-    return words.tokens_of(chosen)
+    return words.tokens_of(chosen, which)
 
 
 def _fill(sizes: np.ndarray, budget: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

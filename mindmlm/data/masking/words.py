@@ -1,11 +1,13 @@
 """The words of a batch, in one flat list."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from mindmlm.data.masking.base import Rows
-
+# Some rows of a batch: numbers of rows, int64 [b], or a slice of them.
+Which = np.ndarray | slice
+ALL_ROWS = slice(None)
 _LARGEST = np.iinfo(np.int64).max >> 16
 
 
@@ -37,24 +39,31 @@ class Words:
         """W."""
         return len(self.sizes)
 
+    @cached_property
+    def _obstacles(self) -> np.ndarray:
+        """int64, ascending: the words that are not usable."""
+        return np.flatnonzero(~self.usable)
+
+    @cached_property
     def usable_starts(self) -> np.ndarray:
-        """Return bool [B, L], the first tokens of usable words."""
-        return self.usable_tokens() & self.starts
+        """bool [B, L], the first tokens of usable words."""
+        starts = self.starts.copy()
+        starts.ravel()[self.first.take(self._obstacles)] = False
+        return starts
 
+    @cached_property
     def usable_tokens(self) -> np.ndarray:
-        """Return bool [B, L], the tokens of usable words."""
-        return self.usable.take(self.of_token[:-1]).reshape(self.shape)
+        """bool [B, L], the tokens of usable words."""
+        return self.tokens_of(self.usable)
 
-    def at(self, columns: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    def at(self, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return int64 [b, K], the words at some columns; W for a column L ("none").
 
         Args:
             columns: int64 [b, K].
-            rows: int64 [b], the rows they are in; None = all.
+            rows: int64 [b], the rows they are in.
         """
         size, length = self.shape
-        if rows is None:
-            rows = np.arange(size)
         place = columns + rows[:, None] * length
         place[columns == length] = size * length
         return self.of_token.take(place)
@@ -68,33 +77,34 @@ class Words:
 
         No run leaves its row: every row begins and ends with a special token.
         """
-        obstacles = np.append(np.flatnonzero(~self.usable), self.number)
+        obstacles = np.append(self._obstacles, self.number)
         next_one = np.repeat(obstacles, np.diff(obstacles, prepend=-1))
-        return next_one - np.arange(self.number + 1)
+        next_one -= np.arange(self.number + 1)
+        return next_one
 
-    def counts(self) -> np.ndarray:
-        """Return int64 [B], usable words of each row."""
-        return np.add.reduce(self.usable_starts().view(np.uint8), axis=1, dtype=np.int64)
-
-    def tokens_of(self, chosen: np.ndarray) -> np.ndarray:
-        """Return bool [B, L], the tokens of chosen words (bool, at least [W])."""
-        return chosen.take(self.of_token[:-1]).reshape(self.shape)
+    def tokens_of(self, chosen: np.ndarray, which: Which = ALL_ROWS) -> np.ndarray:
+        """Return bool [b, L], the tokens of chosen words (bool, at least [W]) in some rows."""
+        return chosen.take(self.of_token[:-1].reshape(self.shape)[which])
 
 
-def group_words(rows: Rows) -> Words:
-    """Return the words of rows; a row's first column begins a word."""
-    starts = rows.word_starts.ravel()
+def group_words(word_starts: np.ndarray, ordinary: np.ndarray) -> Words:
+    """Return the words of rows; a row's first column begins a word.
+
+    Args:
+        word_starts, ordinary: bool [B, L], see `mindmlm.data.masking.base.Rows`.
+    """
+    starts = word_starts.ravel()
     first = np.append(np.flatnonzero(starts), starts.size)
     of_token = np.empty(starts.size + 1, np.int64)
     np.cumsum(starts, out=of_token[:-1])
     of_token -= 1
     of_token[-1] = len(first) - 1
     usable = np.ones(len(first) - 1, np.bool_)
-    usable[of_token[:-1][~rows.ordinary.ravel()]] = False
+    usable[of_token.take(np.flatnonzero(~ordinary))] = False
     return Words(
         first=first,
-        sizes=np.diff(first),
+        sizes=first[1:] - first[:-1],
         usable=usable,
         of_token=of_token,
-        starts=rows.word_starts,
+        starts=word_starts,
     )
