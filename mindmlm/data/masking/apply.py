@@ -27,21 +27,24 @@ _PORTION_TOKENS = 1 << 17
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """How a strategy chooses, what one draw of 80 / 10 / 10 is made for, and what replaces."""
+class _Replacement:
+    """What one draw of 80 / 10 / 10 is made for, what replaces, and with which random tokens."""
 
-    select: Strategy
     unit: str
-    replace: Callable[[np.ndarray, Chosen, MaskingSettings, VocabularyInfo], None] = replace_tokens
+    replace: Callable[[np.ndarray, Chosen, MaskingSettings, int], None] = replace_tokens
+    of_corpus: bool = False
 
 
-STRATEGIES: dict[str, _Kind] = {
-    "token": _Kind(select_tokens, "piece"),
-    "whole_word": _Kind(select_whole_words, "piece"),
-    "span": _Kind(select_spans, "span"),
-    "token_span": _Kind(select_token_spans, "piece"),
-    "ngram": _Kind(select_ngrams, "piece"),
-    "macbert": _Kind(select_ngrams, "word", replace_words),
+_PIECES = _Replacement("piece")
+
+# How each strategy chooses, and what becomes of the tokens that it chose.
+STRATEGIES: dict[str, tuple[Strategy, _Replacement]] = {
+    "token": (select_tokens, _PIECES),
+    "whole_word": (select_whole_words, _PIECES),
+    "span": (select_spans, _Replacement("span", of_corpus=True)),
+    "token_span": (select_token_spans, _PIECES),
+    "ngram": (select_ngrams, _PIECES),
+    "macbert": (select_ngrams, _Replacement("word", replace_words)),
 }
 MIXTURE = "mixture"
 
@@ -152,26 +155,32 @@ def _mask_rows(
     parts = _strategies_of_rows(settings, keys)
     chosen = np.zeros(ordinary.shape, np.bool_)
     columns = ordinary.shape[1]
+    together: dict[_Replacement, list[Which]] = {}
     for name, which in parts:
-        select = STRATEGIES[name].select
+        select, replacement = STRATEGIES[name]
         chosen[which] = select(rows, which, settings.masked_lm_prob, settings.predictions(columns))
+        together.setdefault(replacement, []).append(which)
     place = np.flatnonzero(chosen)
     row = place // columns
-    for name, which in parts:
-        kind = STRATEGIES[name]
-        mine = _tokens_in(row, which, len(keys))
-        begins = unit_begins(
-            kind.unit if settings.unit == "published" else settings.unit, place[mine], word_starts
+    for replacement, parts_of_it in together.items():
+        mine = _tokens_in(row, parts_of_it, len(keys)) if len(together) > 1 else ALL_ROWS
+        unit = replacement.unit if settings.unit == "published" else settings.unit
+        corpus = settings.corpus_tokens if replacement.of_corpus else None
+        some = Chosen(
+            place[mine],
+            row[mine],
+            unit_begins(unit, place[mine], word_starts),
+            columns,
+            keys,
+            vocabulary.ordinary_ids if corpus is None else corpus,
         )
-        picked = Chosen(place[mine], row[mine], begins, columns, keys)
-        kind.replace(masked.reshape(-1), picked, replace(settings, strategy=name), vocabulary)
+        replacement.replace(masked.reshape(-1), some, settings, vocabulary.mask_id)
     return place
 
 
-def _tokens_in(row: np.ndarray, which: Which, rows: int) -> Which:
-    """Return which of the chosen tokens, ``row`` [n], are in some of the ``rows``."""
-    if isinstance(which, slice):
-        return which
+def _tokens_in(row: np.ndarray, parts: list[Which], rows: int) -> np.ndarray:
+    """Return the numbers of the chosen tokens, ``row`` [n], that are in parts of the ``rows``."""
     inside = np.zeros(rows, np.bool_)
-    inside[which] = True
+    for which in parts:
+        inside[which] = True
     return np.flatnonzero(inside.take(row))

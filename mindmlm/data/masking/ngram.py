@@ -10,7 +10,10 @@ from mindmlm.data.masking.words import Which, Words
 NGRAM_PROBABILITIES = np.array([0.4, 0.3, 0.2, 0.1])
 _BORDERS = [threshold(border) for border in np.cumsum(NGRAM_PROBABILITIES)[:-1]]
 _MAX_NGRAM = len(NGRAM_PROBABILITIES)
-_OFFSETS = np.arange(_MAX_NGRAM)[:, None]
+_OFFSETS = np.arange(_MAX_NGRAM)
+_FOUR_FLAGS = np.uint32
+# Among so many rows, those that are done cost less than to leave them out.
+_FEW_ROWS = 128
 # Beginnings that are ordered beyond the number of words wanted: some are passed over.
 _SPARE = 8
 
@@ -45,9 +48,8 @@ class _Walk:
     def __init__(
         self, words: Words, keys: np.ndarray, budget: np.ndarray, predictions: int
     ) -> None:
-        self._number_of_words = words.number
-        self._first = np.append(words.first, np.full(_MAX_NGRAM, words.first[-1]))
-        self._runs = words.runs()
+        self._first = np.concatenate([words.first, words.first[-1:].repeat(_MAX_NGRAM)])
+        self._runs = words.runs
         drawn = int(budget.max(initial=0)) + 1
         self._lengths = ngram_lengths(keys[:, None], np.arange(drawn)).ravel()
         self.taken = np.zeros(words.number + _MAX_NGRAM, np.bool_)
@@ -65,16 +67,18 @@ class _Walk:
         word = np.ascontiguousarray(beginnings.T)
         run = self._runs.take(word)
         for number in range(len(word)):
-            choosing = (self._words_left > 0) & (word[number] < self._number_of_words)
+            # A word has a token at least.
+            left = np.minimum(self._words_left, self._tokens_left)
+            choosing = left > 0
             count = np.count_nonzero(choosing)
-            if 2 * count < len(choosing):
-                # Few rows are left: go on without the others.
-                self._keep(choosing)
-                word, run = word[:, choosing], run[:, choosing]
             if not count:
                 break
-            self._try(word[number], run[number])
-        self._keep(self._words_left > 0)
+            if 2 * count < len(choosing) > _FEW_ROWS:
+                # Go on without the rows that are done.
+                self._keep(choosing)
+                word, run, left = word[:, choosing], run[:, choosing], left[choosing]
+            self._try(word[number], np.minimum(run[number], left))
+        self._keep(np.minimum(self._words_left, self._tokens_left) > 0)
         return self._row
 
     def _keep(self, which: np.ndarray) -> None:
@@ -82,30 +86,33 @@ class _Walk:
         self._words_left = self._words_left[which]
         self._tokens_left = self._tokens_left[which]
 
-    def _try(self, word: np.ndarray, run: np.ndarray) -> None:
-        length = np.minimum(self._lengths.take(self._next_length), run)
-        np.minimum(length, self._words_left, out=length)
-        begin = self._first.take(word)
-        size = self._first.take(word + length) - begin
-        over = np.flatnonzero(size > self._tokens_left)
+    def _try(self, word: np.ndarray, most: np.ndarray) -> None:
+        """Take the n-grams of at most ``most`` words that begin at ``word``, one of each row."""
+        length = np.minimum(self._lengths.take(self._next_length), most)
+        size = self._first.take(word + length)
+        size -= self._first.take(word)
+        over = (size > self._tokens_left).nonzero()[0]
         if len(over):
             length[over], size[over] = self._shorten(word[over], self._tokens_left[over])
-        members = word + _OFFSETS
-        inside = length > _OFFSETS
-        fits = ~(self.taken.take(members) & inside).any(axis=0)
+        members = word[:, None] + _OFFSETS
+        inside = length[:, None] > _OFFSETS
+        overlap = self.taken.take(members)
+        overlap &= inside
+        # All flags of an n-gram at once.
+        fits = overlap.view(_FOUR_FLAGS).ravel() == 0
         fits &= length > 0
-        inside &= fits
+        inside &= fits[:, None]
         self.taken[members[inside]] = True
         self._next_length += fits
         self._words_left -= length * fits
         self._tokens_left -= size * fits
-        self._words_left[self._tokens_left <= 0] = 0
 
     def _shorten(self, word: np.ndarray, tokens_left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return words and tokens of n-grams that are too long, cut to ``tokens_left``."""
-        sizes = self._first.take(word + _OFFSETS + 1) - self._first.take(word)
-        inside = sizes <= tokens_left
-        return inside.sum(axis=0), np.where(inside, sizes, 0).max(axis=0)
+        ends = self._first.take(word[:, None] + (_OFFSETS + 1))
+        sizes = ends - self._first.take(word)[:, None]
+        inside = sizes <= tokens_left[:, None]
+        return inside.sum(axis=1), np.where(inside, sizes, 0).max(axis=1)
 
 
 def ngram_lengths(keys: np.ndarray, numbers: np.ndarray) -> np.ndarray:

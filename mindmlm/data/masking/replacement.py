@@ -9,7 +9,6 @@ from mindmlm.data.masking.base import (
     ACTION_STREAM,
     REPLACEMENT_STREAM,
     MaskingSettings,
-    VocabularyInfo,
 )
 
 
@@ -24,6 +23,7 @@ class Chosen:
             beginning share one draw. None = each token is a unit.
         columns: L.
         keys: uint64 [B], of the rows.
+        replacements: int32, what random tokens are drawn from.
     """
 
     place: np.ndarray
@@ -31,6 +31,7 @@ class Chosen:
     begins: np.ndarray | None
     columns: int
     keys: np.ndarray
+    replacements: np.ndarray
 
     def coordinates(self, which: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Return the keys (uint64) and columns (int64) of some chosen tokens; None = of all."""
@@ -59,7 +60,7 @@ def unit_begins(kind: str, place: np.ndarray, word_starts: np.ndarray) -> np.nda
 
 
 def replace_tokens(
-    masked: np.ndarray, chosen: Chosen, settings: MaskingSettings, vocabulary: VocabularyInfo
+    masked: np.ndarray, chosen: Chosen, settings: MaskingSettings, mask_id: int
 ) -> None:
     """Make chosen tokens of ``masked`` (the input, int32 [B * L]) [MASK] or random, or keep."""
     begins = chosen.begins
@@ -67,16 +68,13 @@ def replace_tokens(
     if begins is not None:
         sizes = np.diff(begins, append=len(chosen.place))
         hidden, random = np.repeat(hidden, sizes), np.repeat(random, sizes)
-    masked[chosen.place[hidden]] = vocabulary.mask_id
+    masked[chosen.place[hidden]] = mask_id
     changed = np.flatnonzero(random)
-    tokens = vocabulary.ordinary_ids
-    if settings.strategy == "span" and settings.corpus_tokens is not None:
-        tokens = settings.corpus_tokens
-    masked[chosen.place.take(changed)] = _draw(chosen, changed, tokens)
+    masked[chosen.place.take(changed)] = _draw(chosen, changed)
 
 
 def replace_words(
-    masked: np.ndarray, chosen: Chosen, settings: MaskingSettings, vocabulary: VocabularyInfo
+    masked: np.ndarray, chosen: Chosen, settings: MaskingSettings, mask_id: int
 ) -> None:
     """Make chosen words of ``masked`` (the input, int32 [B * L]) similar or random, or keep them.
 
@@ -105,7 +103,7 @@ def replace_words(
     masked[chosen.place.take(token)] = table.pieces(substitute.take(word), offset)
     random[known] = False
     _, _, unknown = _tokens_of(np.flatnonzero(random), begins, ends)
-    masked[chosen.place.take(unknown)] = _draw(chosen, unknown, vocabulary.ordinary_ids)
+    masked[chosen.place.take(unknown)] = _draw(chosen, unknown)
 
 
 def _tokens_of(
@@ -127,8 +125,8 @@ def _draw_actions(
     return hidden, (draw < settings.mask_prob + settings.random_prob) & ~hidden
 
 
-def _draw(chosen: Chosen, which: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+def _draw(chosen: Chosen, which: np.ndarray) -> np.ndarray:
     """Return random tokens for the chosen tokens number ``which``."""
     keys, columns = chosen.coordinates(which)
     bits = random_bits(keys, REPLACEMENT_STREAM, columns)
-    return tokens.take(to_range(bits, len(tokens)))
+    return chosen.replacements.take(to_range(bits, len(chosen.replacements)))

@@ -72,7 +72,7 @@ class _Walk:
         self, words: Words, numbers: np.ndarray, keys: np.ndarray, budget: np.ndarray
     ) -> None:
         self._words = words
-        self._runs = words.runs()
+        self._runs = words.runs
         self._begin = numbers * words.shape[1]
         self._keys = keys
         # One place more, which is always covered, for "no anchor".
@@ -98,7 +98,7 @@ class _Walk:
         begin, end = self._words.first.take(word), self._words.first.take(word + run)
         for number in range(len(place)):
             # Anchors that spans cover are passed over.
-            free = np.flatnonzero((self._left > 0) & ~self.covered.take(place[number]))
+            free = ((self._left > 0) > self.covered.take(place[number])).nonzero()[0]
             if len(free):
                 self._cover(begin[number, free], end[number, free], free)
             elif not self._left.any() or (columns[:, number] == length).all():
@@ -111,14 +111,17 @@ class _Walk:
     def _cover(self, begin: np.ndarray, end: np.ndarray, which: np.ndarray) -> None:
         """Cover what is new in ``begin`` .. ``end``, as far as the budget goes."""
         size = end - begin
-        last = np.cumsum(size)
-        place = np.arange(last[-1]) + np.repeat(begin - last + size, size)
+        last = size.cumsum()
+        place = (begin - last + size).repeat(size)
+        place += np.arange(last[-1])
         # How many new places there are up to each one, counted over all spans.
-        count = np.cumsum(~self.covered.take(place))
-        before = np.concatenate([[0], count[last[:-1] - 1]])
-        new, left = count[last - 1] - before, self._left[which]
+        count = (~self.covered.take(place)).cumsum()
+        upto = count.take(last - 1)
+        before = np.zeros_like(upto)
+        before[1:] = upto[:-1]
+        new, left = upto - before, self._left.take(which)
         if (new > left).any():
-            place = place[count - np.repeat(before, size) <= np.repeat(left, size)]
+            place = place[count - before.repeat(size) <= left.repeat(size)]
         self.covered[place] = True
         self._left[which] = left - np.minimum(new, left)
 

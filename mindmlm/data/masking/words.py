@@ -70,15 +70,16 @@ class Words:
 
     def padded_sizes(self) -> np.ndarray:
         """Return int64 [W + 1], the sizes; more than any budget for W."""
-        return np.append(self.sizes, _LARGEST)
+        return np.concatenate([self.sizes, [_LARGEST]])
 
+    @cached_property
     def runs(self) -> np.ndarray:
-        """Return int64 [W + 1]: how many usable words follow each other from here on; 0 for W.
+        """int64 [W + 1]: how many usable words follow each other from here on; 0 for W.
 
         No run leaves its row: every row begins and ends with a special token.
         """
-        obstacles = np.append(self._obstacles, self.number)
-        next_one = np.repeat(obstacles, np.diff(obstacles, prepend=-1))
+        obstacles = np.concatenate([[-1], self._obstacles, [self.number]])
+        next_one = np.repeat(obstacles[1:], obstacles[1:] - obstacles[:-1])
         next_one -= np.arange(self.number + 1)
         return next_one
 
@@ -94,7 +95,7 @@ def group_words(word_starts: np.ndarray, ordinary: np.ndarray) -> Words:
         word_starts, ordinary: bool [B, L], see `mindmlm.data.masking.base.Rows`.
     """
     starts = word_starts.ravel()
-    first = np.append(np.flatnonzero(starts), starts.size)
+    first = np.concatenate([starts.nonzero()[0], [starts.size]])
     of_token = np.empty(starts.size + 1, np.int64)
     np.cumsum(starts, out=of_token[:-1])
     of_token -= 1
