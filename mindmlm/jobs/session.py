@@ -11,6 +11,7 @@ from mindmlm import build
 from mindmlm.config import LoadedConfig
 from mindmlm.config.schema import RunConfig
 from mindmlm.errors import MindmlmError
+from mindmlm.jobs.replicas import check_configs
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.collectives import create_groups
 from mindmlm.parallel.place import Place
@@ -81,12 +82,14 @@ def open_session(loaded: LoadedConfig) -> Iterator[Session]:
     Raises:
         ConfigError: the device or the number of processes does not fit the configuration, or
             another run writes to the folder.
+        RanksDifferError: a process has another configuration than rank 0.
     """
     config = loaded.config
     device = start_device(loaded)
     place = build.place_of(config, join_world(config.use_parallel))
     create_groups(place.layout, place.rank)
     session = Session(config, RunFolder(Path(config.output_dir)), Agreement(place))
+    check_configs(config, session.agreement)
     with _locked_by_main(session):
         setup_logging(session.folder.root, place.rank)
         device.log()

@@ -96,7 +96,10 @@ class LeaveParts(nn.Cell):
 
 
 class Gather(nn.Cell):
-    """x of every member, [size, *shape of x], the same on all members. It has no gradient."""
+    """x of every member, [size, *shape of x], the same on all members. It has no gradient.
+
+    Made from a sum (CPU), it takes the sign of a zero away and makes subnormal numbers zero.
+    """
 
     def __init__(self, group: Group) -> None:
         super().__init__()

@@ -124,7 +124,10 @@ class TrainStep:
                 [loss if place.has_loss else 0.0, counted, every, stop_requested()]
             )
         loss, norm = math.fsum(rows[:, 0]) / scale, math.sqrt(math.fsum(rows[:, 1])) / scale
-        overflow = not np.isfinite(rows[:, 2]).all() or not math.isfinite(norm)
+        if not np.isfinite(rows[:, 2]).all():
+            # Maybe in a gradient of which another rank counts its own copy.
+            norm = math.nan
+        overflow = not math.isfinite(norm)
         learning_rate = self.settings.schedule.at(state.step)
         if not overflow:
             with self.phase("update"):
