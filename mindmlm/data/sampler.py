@@ -7,6 +7,8 @@ import numpy as np
 from mindmlm.data.hashing import derive_keys, random_bits, to_range
 
 _ROUNDS = 8
+# Places that are computed ahead: so many at once cost little more than those of one batch.
+_AHEAD = 4096
 _ORDER_SEED_OFFSET = 0x6F72646572
 
 
@@ -35,12 +37,22 @@ class GlobalOrder:
         self.shuffle = shuffle
         self._rows = math.isqrt(num_samples - 1) + 1
         self._columns = -(-num_samples // self._rows)
+        # First place, sample ids, epochs.
+        self._known = (0, np.zeros(0, np.int64), np.zeros(0, np.int64))
 
     def at(self, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (sample ids, epochs), int64 [count], of places ``start`` .. of the stream.
 
         The epoch of a place is ``place // num_samples``; a range may span several epochs.
         """
+        first, samples, epochs = self._known
+        if not first <= start <= start + count <= first + len(samples):
+            samples, epochs = self._computed(start, max(count, _AHEAD))
+            first, self._known = start, (start, samples, epochs)
+        here = slice(start - first, start - first + count)
+        return samples[here].copy(), epochs[here].copy()
+
+    def _computed(self, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         places = np.arange(start, start + count, dtype=np.int64)
         epochs, within = np.divmod(places, self.num_samples)
         if not self.shuffle or self.num_samples == 1:

@@ -112,7 +112,9 @@ def _copy_rows(
     """
     width = rows.shape[1]
     last = len(values) - width
-    windows = np.ndarray((last + 1, width), values.dtype, values, strides=values.strides * 2)
+    windows: np.ndarray = np.ndarray(
+        (last + 1, width), values.dtype, values, strides=values.strides * 2
+    )
     found = windows[np.minimum(begins, last)]
     # Near the end of all values a window is too wide for a short sample; it begins earlier.
     for row in np.flatnonzero(begins > last):

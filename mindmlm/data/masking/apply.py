@@ -156,9 +156,10 @@ def _mask_rows(
     chosen = np.zeros(ordinary.shape, np.bool_)
     columns = ordinary.shape[1]
     together: dict[_Replacement, list[Which]] = {}
+    predictions = settings.predictions(columns)
     for name, which in parts:
         select, replacement = STRATEGIES[name]
-        chosen[which] = select(rows, which, settings.masked_lm_prob, settings.predictions(columns))
+        chosen[which] = select(rows, which, settings.masked_lm_prob, predictions)
         together.setdefault(replacement, []).append(which)
     place = np.flatnonzero(chosen)
     row = place // columns

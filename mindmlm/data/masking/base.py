@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,9 +65,7 @@ class MaskingSettings:
         """Return P for rows of ``max_seq_length`` tokens."""
         if self.max_predictions_per_seq is not None:
             return self.max_predictions_per_seq
-        largest = max(self.masked_lm_prob, self.masked_lm_prob_end or 0.0)
-        # The decimal that the user wrote, not its binary neighbour: 0.07 of 100 is 7, not 8.
-        return math.ceil(Fraction(str(largest)) * max_seq_length)
+        return _part_of(max(self.masked_lm_prob, self.masked_lm_prob_end or 0.0), max_seq_length)
 
     def at_step(self, step: int, max_seq_length: int) -> "MaskingSettings":
         """Return the settings with the rate of global step ``step`` (from 0) and the same P."""
@@ -81,6 +79,12 @@ class MaskingSettings:
             masked_lm_prob_end=None,
             max_predictions_per_seq=self.predictions(max_seq_length),
         )
+
+
+@lru_cache(maxsize=64)
+def _part_of(rate: float, length: int) -> int:
+    # The decimal that the user wrote, not its binary neighbour: 0.07 of 100 is 7, not 8.
+    return math.ceil(Fraction(str(rate)) * length)
 
 
 @dataclass(frozen=True)

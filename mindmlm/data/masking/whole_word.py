@@ -48,7 +48,8 @@ def _fill(sizes: np.ndarray, budget: np.ndarray) -> tuple[np.ndarray, np.ndarray
     total = np.cumsum(sizes, axis=1)
     taken = total <= budget[:, None]
     left = budget - np.where(taken, sizes, 0).sum(axis=1)
-    rows = np.arange(len(sizes))
+    # Not even one token more fits where nothing is left.
+    rows = left.nonzero()[0]
     while True:
         fits = (sizes[rows] <= left[rows, None]) & ~taken[rows]
         again = fits.any(axis=1)
