@@ -25,10 +25,23 @@ def test_any_part_of_the_stream_is_the_same(n: int, start: int, count: int, cut:
     order = GlobalOrder(n, 5)
     ids, epochs = order.at(start, count)
     cut = min(cut, count)
-    left, right = order.at(start, cut), order.at(start + cut, count - cut)
+    left, right = order.at(start, cut), GlobalOrder(n, 5).at(start + cut, count - cut)
     assert (np.concatenate([left[0], right[0]]) == ids).all()
     assert (np.concatenate([left[1], right[1]]) == epochs).all()
     assert (epochs == np.arange(start, start + count) // n).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 5000)), min_size=2, max_size=6))
+def test_what_was_asked_before_changes_nothing(parts: list[tuple[int, int]]) -> None:
+    order = GlobalOrder(777, 5)
+    for start, count in parts:
+        ids, epochs = order.at(start, count)
+        fresh_ids, fresh_epochs = GlobalOrder(777, 5).at(start, count)
+        assert (ids == fresh_ids).all()
+        assert (epochs == fresh_epochs).all()
+        ids += 1
+        epochs += 1
 
 
 @pytest.mark.parametrize("n", [2**40 + 15, 999_999_999_989, 2**61 - 1])

@@ -50,6 +50,24 @@ def test_what_is_written_is_read(tmp_path: Path, vocab_size: int) -> None:
     assert tokens.dtype == np.int32
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 60), st.lists(st.integers(-1, 19), max_size=12))
+def test_rows_of_any_width_hold_the_samples(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, width: int, sample_ids: list[int]
+) -> None:
+    samples = random_samples(seed, 20)
+    store = write_store(tmp_path_factory.mktemp("rows") / "s", samples)
+    tokens = np.full((len(sample_ids), width), -7, np.int32)
+    starts = np.zeros((len(sample_ids), width), np.bool_)
+    lengths = store.fill(np.array(sample_ids, np.int64), tokens, starts)
+    for row, number in enumerate(sample_ids):
+        ids, begins = samples[number] if number >= 0 else (np.zeros(0), np.zeros(0))
+        length = min(len(ids), width)
+        assert lengths[row] == length
+        assert tokens[row].tolist() == [*ids[:length].tolist(), *[-7] * (width - length)]
+        assert starts[row].tolist() == [*begins[:length].tolist(), *[False] * (width - length)]
+
+
 def test_fingerprint_sees_tokens_words_and_borders(tmp_path: Path) -> None:
     samples = random_samples(2, 20)
     tokens, starts = samples[3][0].copy(), samples[3][1].copy()
