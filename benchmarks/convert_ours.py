@@ -1,27 +1,23 @@
-"""Worker: `pytorch_model.bin` to a Hugging Face folder by our converter."""
+"""Worker: BERT-base to safetensors or to a `.bin` by our converter."""
 
-import shutil
-import tempfile
 from pathlib import Path
 
-from benchmarks.convert_folder import write_bert_base
-from benchmarks.worker import serve
+from benchmarks.convert_folder import TO_BIN, TO_SAFETENSORS, serve_conversion
 from mindmlm.conversion.convert import Conversion, convert
 
+TARGETS = {TO_SAFETENSORS: "huggingface", TO_BIN: "pytorch"}
+TOOL = Path(__file__).resolve().parents[1] / "tools" / "convert_checkpoint.py"
 
-def main() -> None:
-    """Make the input, serve."""
-    with tempfile.TemporaryDirectory() as root:
-        source, output = Path(root) / "in", Path(root) / "out"
-        megabytes = write_bert_base(source)
 
-        def work() -> float:
-            shutil.rmtree(output, ignore_errors=True)
-            convert(Conversion(source, output, "huggingface"))
-            return megabytes
+def convert_folder(source: Path, output: Path, kind: str) -> None:
+    """Convert by a call."""
+    convert(Conversion(source, output, TARGETS[kind]))
 
-        serve(work, warm_up=1)
+
+def command(source: Path, output: Path, kind: str) -> list[str]:
+    """Convert as users do."""
+    return [str(TOOL), "--input", str(source), "--output", str(output), "--to", TARGETS[kind]]
 
 
 if __name__ == "__main__":
-    main()
+    serve_conversion(convert_folder, command)

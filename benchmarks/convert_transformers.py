@@ -1,29 +1,17 @@
-"""Worker: `pytorch_model.bin` to a Hugging Face folder by transformers."""
+"""Worker: BERT-base to safetensors or to a `.bin` by transformers."""
 
-import shutil
-import tempfile
 from pathlib import Path
 
-from transformers import BertForMaskedLM, BertTokenizer
+from benchmarks.convert_folder import serve_conversion
+from benchmarks.transformers_conversion import convert_folder
 
-from benchmarks.convert_folder import write_bert_base
-from benchmarks.worker import serve
+SCRIPT = Path(__file__).with_name("transformers_conversion.py")
 
 
-def main() -> None:
-    """Make the input, serve."""
-    with tempfile.TemporaryDirectory() as root:
-        source, output = Path(root) / "in", Path(root) / "out"
-        megabytes = write_bert_base(source)
-
-        def work() -> float:
-            shutil.rmtree(output, ignore_errors=True)
-            BertForMaskedLM.from_pretrained(source).save_pretrained(output)
-            BertTokenizer.from_pretrained(source).save_pretrained(output)
-            return megabytes
-
-        serve(work, warm_up=1)
+def command(source: Path, output: Path, kind: str) -> list[str]:
+    """Convert by a script that does nothing else."""
+    return [str(SCRIPT), str(source), str(output), kind]
 
 
 if __name__ == "__main__":
-    main()
+    serve_conversion(convert_folder, command)

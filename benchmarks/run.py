@@ -51,17 +51,35 @@ def _chinese_build(segmenter: str) -> Benchmark:
     )
 
 
+def _conversion(
+    target: str, how: str, options: tuple[str, ...] = (), peer_options: tuple[str, ...] = ()
+) -> Benchmark:
+    files = ("pytorch_model.bin", "model.safetensors")
+    source, output = files if target == "safetensors" else files[::-1]
+    return Benchmark(
+        title=f"BERT-base (440 MB), {source} to a folder with {output}; {how}",
+        unit="MB/s",
+        ours=("convert_ours.py", "--to", target, *options),
+        peer=("convert_transformers.py", "--to", target, *peer_options),
+        peer_name="Hugging Face transformers, from_pretrained and save_pretrained",
+    )
+
+
 _STRATEGIES = ("token", "whole_word", "span", "token_span", "ngram", "macbert", "mixture")
 
 BENCHMARKS = {
     **{f"masking_{name}_{n}": _masking(name, n) for name in _STRATEGIES for n in (128, 512)},
     **{f"chinese_build_{name}": _chinese_build(name) for name in ("jieba", "rjieba")},
-    "convert_bert_base": Benchmark(
-        title="BERT-base, pytorch_model.bin (440 MB) to a folder with model.safetensors",
-        unit="MB/s",
-        ours=("convert_ours.py",),
-        peer=("convert_transformers.py",),
-        peer_name="Hugging Face transformers, from_pretrained and save_pretrained",
+    "convert_bert_base": _conversion("safetensors", "both until it is on the disk"),
+    "convert_bert_base_to_bin": _conversion("bin", "both until it is on the disk"),
+    "convert_bert_base_unsynchronised": _conversion(
+        "safetensors", "the peer does not wait for the disk", peer_options=("--unsynchronised",)
+    ),
+    "convert_bert_base_command": _conversion(
+        "safetensors", "whole processes", ("--whole_process",), ("--whole_process",)
+    ),
+    "convert_bert_base_to_bin_command": _conversion(
+        "bin", "whole processes", ("--whole_process",), ("--whole_process",)
     ),
     "bert_base_train_8x128": _bert_step(8, 128),
     "bert_base_train_8x128_vs_bf16": _bert_step(8, 128, "--bf16"),

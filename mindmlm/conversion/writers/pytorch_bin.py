@@ -1,12 +1,15 @@
 """`pytorch_model.bin`, written by PyTorch itself, where it is installed."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from mindmlm.checkpoint.shards import stream_safetensors
+import numpy as np
+
+from mindmlm.checkpoint.shards import little_endian_bytes
 from mindmlm.conversion.converted_model import Exported
-from mindmlm.conversion.readers.safetensors_files import SafetensorsFile
+from mindmlm.conversion.source import MappedFile, TensorInfo, decode
 from mindmlm.errors import CheckpointError
 from mindmlm.runtime.files import new_file
 
@@ -28,20 +31,28 @@ def write_pytorch(path: Path, tensors: Exported) -> None:
             "--to pytorch needs PyTorch: pip install torch; --to huggingface does not, and writes "
             "safetensors, which every version of transformers since 4.30 reads"
         ) from None
-    stage = path.with_name(path.name + ".stage")
-    stage.unlink(missing_ok=True)
-    try:
-        stream_safetensors(stage, tensors.specs, tensors.read)
-        staged = SafetensorsFile(stage)
-        state = {name: _mapped(torch, staged, name) for name in tensors.specs}
+    with _staged(path.with_name(path.name + ".stage"), tensors) as arrays:
+        with warnings.catch_warnings():
+            # The pages are read-only, and nobody writes to them.
+            warnings.simplefilter("ignore", UserWarning)
+            state = {name: torch.from_numpy(array) for name, array in arrays.items()}
         with new_file(path) as file:
             torch.save(state, file)
+
+
+@contextmanager
+def _staged(stage: Path, tensors: Exported) -> Iterator[dict[str, np.ndarray]]:
+    """Give the tensors as views of a file that is gone at the end, and so is never synchronised."""
+    stage.unlink(missing_ok=True)
+    places: dict[str, tuple[int, int]] = {}
+    try:
+        with stage.open("xb") as file:
+            for name, array in tensors.items():
+                places[name] = (file.tell(), file.write(little_endian_bytes(array)))
+        mapped = MappedFile(stage)
+        yield {
+            name: decode(mapped.bytes_at(*place, name), TensorInfo(spec.dtype, spec.shape))
+            for (name, spec), place in zip(tensors.specs.items(), places.values(), strict=True)
+        }
     finally:
         stage.unlink(missing_ok=True)
-
-
-def _mapped(torch: Any, staged: SafetensorsFile, name: str) -> Any:
-    with warnings.catch_warnings():
-        # The pages are read-only, and nobody writes to them.
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(staged.read(name))
