@@ -44,7 +44,11 @@ def _processes(config: RunConfig) -> Iterator[str]:
             yield f"use_parallel is False: one process; {shown} of parallel_config is not used"
         return
     plural = "" if config.processes == 1 else "es"
-    yield f"{MODE_NAMES[config.parallel_mode]}: {shown} = {config.processes} process{plural}"
+    divided = config.optimizer_parallel and config.degrees[0] > 1
+    yield (
+        f"{MODE_NAMES[config.parallel_mode]}: {shown} = {config.processes} process{plural}"
+        f"{', optimizer state divided' if divided else ''}"
+    )
     stages, micro = config.degrees[2], config.micro_batches
     if stages > 1:
         idle = (stages - 1) / (micro + stages - 1)

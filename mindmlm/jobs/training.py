@@ -10,6 +10,7 @@ import yaml
 from mindmlm import __version__, build
 from mindmlm.checkpoint import Checkpoint, SharedSave
 from mindmlm.config import LoadedConfig
+from mindmlm.config.parallel_notes import parallel_notes
 from mindmlm.config.render import to_plain
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.loader import Prefetcher
@@ -165,6 +166,8 @@ class _TrainingJob:
 
     def _announce(self, steps: int) -> None:
         logger.info("%s", build.describe(self.model, self.config, self.session.agreement))
+        for note in parallel_notes(self.config):
+            logger.info("%s", note)
         logger.info("%d steps, output in %s", steps, self.session.folder.root)
         if self.state.step >= steps:
             logger.info(

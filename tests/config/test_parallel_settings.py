@@ -232,7 +232,8 @@ def test_the_example_for_32_cards_in_hybrid_mode(load):
     options = ["parallel.parallel_mode=3", "use_parallel=True", "runner_config.batch_size=2"]
     config = load(*options, "model.model_config.num_hidden_layers=40", text=DOCUMENT)
     assert dry_run_notes(config) == [
-        "hybrid_parallel: data_parallel 4 x model_parallel 2 x pipeline_stage 4 = 32 processes",
+        "hybrid_parallel: data_parallel 4 x model_parallel 2 x pipeline_stage 4 = 32 processes, "
+        "optimizer state divided",
         # (4 - 1) / (24 + 4 - 1)
         "pipeline: 4 stages and 24 micro-batches a step; each stage waits 11% of the time (more "
         "micro-batches: less)",
