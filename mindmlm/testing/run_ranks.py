@@ -92,8 +92,10 @@ class Ranks:
         """End every process at once, with what it started itself."""
         everyone = [*self.processes, *([self.scheduler] if self.scheduler else [])]
         for process in everyone:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            # The number of a process that was waited for may be another one's by now.
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
         for process in everyone:
             process.wait()
 
