@@ -63,6 +63,12 @@ def test_cards_with_two_digits(folder: Path) -> None:
     assert found == [(str(8 + rank), f"192.168.9.{8 + rank}", str(rank)) for rank in range(8)]
 
 
+def test_the_folder_of_the_table_is_made(folder: Path) -> None:
+    words = ["--device_target", "CPU", "--output", "new/folder/t.json"]
+    assert hccl_tools.main(words) == 0
+    assert len(devices(folder / "new" / "folder" / "t.json")) == 8
+
+
 def test_visible_devices_are_counted_by_their_places(folder: Path) -> None:
     visible = ["--visible_devices", "4, 15,6,11"]
     words = ["--device_num", "[1,4)", *visible, "--server_ip", "10.0.0.1", "--output", "t.json"]
@@ -85,7 +91,7 @@ def test_visible_devices_are_counted_by_their_places(folder: Path) -> None:
         (["--visible_devices", "0,1"], "[0,8) goes beyond the 2 cards"),
         (["--server_num", "4"], "--server_num: is for --device_target CPU"),
         (["--server_ip", "0.0.0.0"], "server_list[0].server_id: no machine can be reached"),
-        (["--output", "no/such/folder/t.json"], "cannot be written: No such file"),
+        (["--output", "/proc/no/t.json"], "/proc/no/t.json: cannot be written"),
         (["--device_target", "CPU", "--server_num", "3"], "8 processes cannot be divided among 3"),
         (["--device_target", "CPU", "--server_ip", "10.0.0.1"], "--server_ip: is for Ascend"),
         (["--device_target", "CPU", "--device_num", "[1,4)"], "processes start at 0"),
