@@ -1,7 +1,7 @@
 """Two ranks to which something happens; prints a JSON object: what -> what this rank saw of it.
 
-Argument: a JSON file with ``config``, ``flags``, ``cache``, ``out`` and ``layouts`` (names and their
-options).
+Argument: a JSON file with ``config``, ``flags``, ``cache``, ``out`` and ``layouts`` (names and
+their options).
 """
 
 import json
