@@ -59,7 +59,7 @@ SHOWN_BY = {
     "parallel_config.optimizer_shard": ZERO,
     "parallel_config.vocab_emb_dp": PARALLEL + "test_the_word_embedding_is_whole_or_cut",
     "parallel_config.gradient_aggregation_group": PARALLEL + "test_number_of_fused_buckets",
-    "recompute_config.recompute": (PARALLEL + "test_recomputing_keeps_the_numbers"),
+    "recompute_config.recompute": (PARALLEL + "test_recomputing_keeps_the_numbers_and_less_memory"),
     "recompute_config.parallel_optimizer_comm_recompute": ONLY_ASCEND,
     "recompute_config.mp_comm_recompute": ONLY_ASCEND,
     "recompute_config.recompute_slice_activation": ONLY_ASCEND,

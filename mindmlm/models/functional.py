@@ -2,7 +2,8 @@
 
 MindSpore's own forms of these are exact but slow on a CPU (docs/performance.md has the times). Each
 Cell here has the same result, and a gradient written out by hand from operators that are fast:
-matrix products with a vector of ones instead of reductions, `BiasAdd` instead of a broadcast.
+matrix products with a vector of ones instead of reductions, `BiasAdd` or a tile instead of a
+broadcast.
 Cells that keep a value for their own gradient return it beside the result; callers take item 0.
 """
 
@@ -26,6 +27,21 @@ _TANH_CUBIC = 0.044715
 def _sum_rows(matmul: ops.MatMul, x: ms.Tensor) -> ms.Tensor:
     """[rows, columns] -> [columns], as a product with a row of ones."""
     return ops.reshape(matmul(ops.ones((1, x.shape[0]), x.dtype), x), (x.shape[1],))
+
+
+def repeat_column(column: ms.Tensor, columns: int) -> ms.Tensor:
+    """[rows, 1] -> [rows, columns], for an operation with a matrix of that shape.
+
+    An operator of MindSpore's CPU back-end that broadcasts by itself makes a table of 16 bytes for
+    each value of its result and keeps it as long as the graph lives: several times the memory of
+    all activations. What is repeated here is freed after its use, and costs no more time.
+    """
+    return ops.Tile()(column, (1, columns))
+
+
+def repeat_row(row: ms.Tensor, rows: int) -> ms.Tensor:
+    """[columns] -> [rows, columns]; see `repeat_column`."""
+    return ops.Tile()(ops.reshape(row, (1, -1)), (rows, 1))
 
 
 class AddBias(nn.Cell):
@@ -122,19 +138,23 @@ class Normalize(nn.Cell):
 
     def construct(self, x: ms.Tensor, weight: ms.Tensor, bias: ms.Tensor) -> tuple:
         """Return (normalised x * weight + bias, normalised x, 1 / standard deviation)."""
-        centred = x - self.mean(x)
+        rows, columns = x.shape
+        centred = x - repeat_column(self.mean(x), columns)
         rstd = self.rsqrt(self.mean(centred * centred) + self.epsilon)
-        normalised = centred * rstd
-        return self.bias_add(normalised * weight, bias), normalised, rstd
+        normalised = centred * repeat_column(rstd, columns)
+        scaled = normalised * repeat_row(weight, rows)
+        return self.bias_add(scaled, bias), normalised, rstd
 
     def bprop(
         self, x: ms.Tensor, weight: ms.Tensor, bias: ms.Tensor, out: tuple, dout: tuple
     ) -> tuple:
         """Gradients of x, weight and bias from the saved normalised values."""
         normalised, rstd = out[1], out[2]
-        dnormalised = dout[0] * weight
-        projection = self.mean(dnormalised * normalised)
-        dx = (dnormalised - self.mean(dnormalised) - normalised * projection) * rstd
+        rows, columns = x.shape
+        dnormalised = dout[0] * repeat_row(weight, rows)
+        mean = repeat_column(self.mean(dnormalised), columns)
+        projection = repeat_column(self.mean(dnormalised * normalised), columns)
+        dx = (dnormalised - mean - normalised * projection) * repeat_column(rstd, columns)
         dweight = _sum_rows(self.matmul, dout[0] * normalised)
         return dx, dweight, _sum_rows(self.matmul, dout[0])
 
@@ -156,7 +176,7 @@ class Softmax(nn.Cell):
         columns = x.shape[-1]
         product = ops.reshape(dout * out, (-1, columns))
         inner = self.matmul(product, ops.ones((columns, 1), x.dtype))
-        return ((dout - ops.reshape(inner, (*x.shape[:-1], 1))) * out,)
+        return ((dout - ops.reshape(repeat_column(inner, columns), x.shape)) * out,)
 
 
 class Lookup(nn.Cell):
@@ -217,5 +237,5 @@ class WeightedCrossEntropy(nn.Cell):
         one_hot = ops.one_hot(
             labels, logits.shape[1], ms.Tensor(1.0, logits.dtype), ms.Tensor(0.0, logits.dtype)
         )
-        dlogits = (self.exp(out[1]) - one_hot) * row_scale
+        dlogits = (self.exp(out[1]) - one_hot) * repeat_column(row_scale, logits.shape[1])
         return dlogits, ops.zeros_like(labels), ops.zeros_like(weights)

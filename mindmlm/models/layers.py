@@ -134,6 +134,7 @@ class SelfAttention(nn.Cell):
         self.softmax = Softmax()
         self.dropout = Dropout(dropout)
         self.transpose = ops.Transpose()
+        self.repeat = ops.Tile()
 
     def split_heads(self, x: ms.Tensor, batch: int) -> ms.Tensor:
         """[batch * sequence, heads * size] -> [batch, heads, sequence, size]."""
@@ -146,7 +147,11 @@ class SelfAttention(nn.Cell):
         query = self.split_heads(self.query(x) * self.scale, batch)
         key = self.split_heads(self.key(x), batch)
         value = self.split_heads(self.value(x), batch)
-        probabilities = self.dropout(self.softmax(self.scores(query, key) + bias), keep)
+        scores = self.scores(query, key)
+        # Repeated for the reason in `functional.repeat_column`.
+        heads, queries = scores.shape[1], scores.shape[2] // bias.shape[2]
+        bias = self.repeat(ops.stop_gradient(bias), (1, heads, queries, 1))
+        probabilities = self.dropout(self.softmax(scores + bias), keep)
         context = self.transpose(self.context(probabilities, value), (0, 2, 1, 3))
         return self.output(ops.reshape(context, (x.shape[0], -1)))
 

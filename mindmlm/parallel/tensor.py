@@ -3,6 +3,7 @@
 import mindspore as ms
 from mindspore import nn, ops
 
+from mindmlm.models.functional import repeat_column
 from mindmlm.parallel.collectives import EnterParts, Gather, LeaveParts, Maximum, Sum
 from mindmlm.parallel.groups import Group
 
@@ -45,8 +46,8 @@ class DividedLookup(nn.Cell):
     def construct(self, table: ms.Tensor, ids: ms.Tensor) -> ms.Tensor:
         """table [rows here, columns], ids int32 [n] of the whole table -> [n, columns]."""
         local, here = _local(ids, self.start, self.rows)
-        rows = self.gather(table, local, 0) * ops.reshape(here, (-1, 1))
-        return self.leave(rows)
+        here = repeat_column(ops.reshape(here, (-1, 1)), table.shape[1])
+        return self.leave(self.gather(table, local, 0) * here)
 
 
 class DividedCrossEntropy(nn.Cell):
@@ -67,7 +68,7 @@ class DividedCrossEntropy(nn.Cell):
     def construct(self, logits: ms.Tensor, labels: ms.Tensor, weights: ms.Tensor) -> tuple:
         """logits [rows, columns here], labels int32 [rows], weights [rows] -> (sum [], p here)."""
         largest = self.maximum(ops.amax(logits, 1))
-        shifted = logits - ops.reshape(largest, (-1, 1))
+        shifted = logits - self.across(largest)
         exponentials = self.exp(shifted)
         local, here = _local(labels, self.start, self.columns)
         picked = ops.gather_elements(shifted, 1, ops.reshape(local, (-1, 1)))
@@ -75,20 +76,23 @@ class DividedCrossEntropy(nn.Cell):
         both = ops.stack([ops.sum(exponentials, 1), ops.reshape(picked, (-1,)) * here])
         totals = self.sum(both)
         loss = ops.sum((self.log(totals[0]) - totals[1]) * weights)
-        return loss, exponentials / ops.reshape(totals[0], (-1, 1))
+        return loss, exponentials / self.across(totals[0])
+
+    def across(self, values: ms.Tensor) -> ms.Tensor:
+        """[rows] -> [rows, columns here]."""
+        return repeat_column(ops.reshape(values, (-1, 1)), self.columns)
 
     def bprop(
         self, logits: ms.Tensor, labels: ms.Tensor, weights: ms.Tensor, out: tuple, dout: tuple
     ) -> tuple:
         """dlogits = weight * (softmax - one-hot), of the columns here."""
-        row_scale = ops.reshape(weights * dout[0], (-1, 1))
         one_hot = ops.one_hot(
             labels - self.start,
             self.columns,
             ms.Tensor(1.0, logits.dtype),
             ms.Tensor(0.0, logits.dtype),
         )
-        dlogits = (out[1] - one_hot) * row_scale
+        dlogits = (out[1] - one_hot) * self.across(weights * dout[0])
         return dlogits, ops.zeros_like(labels), ops.zeros_like(weights)
 
 
