@@ -10,7 +10,8 @@ import pytest
 
 from mindmlm.config.describe import keys
 
-ONE_VALUE = "config/test_every_key.py::test_a_key_with_one_value_refuses_another"
+ONE_VALUE = "config/test_every_key.py::test_a_type_refuses_what_it_does_not_know"
+KINDS = "config/test_every_key.py::test_the_three_types_of_a_model_go_together"
 BATCHES = "training/test_effects.py::test_keys_that_change_the_batches"
 MODEL = "training/test_effects.py::test_keys_that_change_the_model"
 PARAMETERS = "training/test_effects.py::test_keys_that_change_the_number_of_parameters"
@@ -124,7 +125,7 @@ SHOWN_BY = {
     "processor.tokenizer.do_lower_case": VOCABULARY,
     "processor.tokenizer.train_vocab_size": VOCABULARY,
     "processor.segmenter": BATCHES,
-    "model.model_config.type": ONE_VALUE,
+    "model.model_config.type": KINDS,
     "model.model_config.vocab_size": PARAMETERS,
     "model.model_config.hidden_size": MODEL,
     "model.model_config.num_hidden_layers": MODEL,
@@ -140,8 +141,9 @@ SHOWN_BY = {
     "model.model_config.post_layernorm_residual": MODEL,
     "model.model_config.add_pooling_layer": PARAMETERS,
     "model.model_config.compute_dtype": MODEL,
-    "model.arch.type": ONE_VALUE,
-    "trainer.type": ONE_VALUE,
+    "model.model_config.embedding_dropout_prob": "models/gpt2/test_parity.py::test_dropout_sites",
+    "model.arch.type": KINDS,
+    "trainer.type": KINDS,
     "trainer.model_name": WRITTEN,
     "train_dataset.data_loader.file_format": DATA,
     "train_dataset.data_loader.text_field": DATA,

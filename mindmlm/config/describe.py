@@ -7,7 +7,7 @@ they cannot disagree with it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -25,7 +25,10 @@ _BOUNDS = ((Ge, ">=", "ge"), (Gt, ">", "gt"), (Le, "<=", "le"), (Lt, "<", "lt"))
 
 @dataclass(frozen=True)
 class Key:
-    """One key of the configuration that holds a value (not a section)."""
+    """One key of the configuration that holds a value (not a section).
+
+    `other_defaults` are those in further kinds of its section, where they differ.
+    """
 
     path: str
     default: object
@@ -34,6 +37,7 @@ class Key:
     spellings: Spellings
     description: str
     is_text: bool
+    other_defaults: tuple[object, ...] = ()
 
     @property
     def section(self) -> str:
@@ -43,8 +47,22 @@ class Key:
 
 @cache
 def keys() -> dict[str, Key]:
-    """Return every key that holds a value, by dotted path, in the order of the schema."""
-    return {key.path: key for key in _walk(RunConfig, "")}
+    """Return every key that holds a value, by dotted path, in the order of the schema.
+
+    A key that several kinds of a section have is described once, by the first of them.
+    """
+    found: dict[str, Key] = {}
+    for key in _walk(RunConfig, ""):
+        first = found.setdefault(key.path, key)
+        if first is not key:
+            found[key.path] = _of_both(first, key)
+    return found
+
+
+@cache
+def kinds() -> dict[str, tuple[str, ...]]:
+    """Return the names that each kind of a section allows, by the kind (its key `type`)."""
+    return {kind: names for section in _inner_sections(RunConfig) for kind, names in section}
 
 
 @cache
@@ -84,11 +102,37 @@ def describe_type(annotation: Any) -> str:
 def _walk(section: type[BaseModel], prefix: str) -> Iterator[Key]:
     for name, field in section.model_fields.items():
         path = prefix + (field.alias or name)
-        inner = _section_of(field.annotation)
-        if inner is not None:
-            yield from _walk(inner, path + ".")
-        else:
+        inner = _sections_of(field.annotation)
+        for kind in inner:
+            yield from _walk(kind, path + ".")
+        if not inner:
             yield _key(path, field)
+
+
+def _inner_sections(section: type[BaseModel]) -> Iterator[list[tuple[str, tuple[str, ...]]]]:
+    """Yield, of each section that has several kinds, their names and keys."""
+    for field in section.model_fields.values():
+        inner = _sections_of(field.annotation)
+        if len(inner) > 1:
+            yield [(kind_of(kind), tuple(kind.model_fields)) for kind in inner]
+        for kind in inner:
+            yield from _inner_sections(kind)
+
+
+def kind_of(section: type[BaseModel]) -> str:
+    """Return the name of one kind of a section, the only value of its key `type`."""
+    return str(section.model_fields["type"].default)
+
+
+def _of_both(first: Key, other: Key) -> Key:
+    """Describe a key that two kinds of a section have."""
+    if first.path.endswith(".type"):
+        choices = (*first.choices, *other.choices)
+        allowed = "one of " + ", ".join(map(str, choices))
+        return replace(first, choices=choices, allowed=allowed)
+    if first.default == other.default:
+        return first
+    return replace(first, other_defaults=(*first.other_defaults, other.default))
 
 
 def _key(path: str, field: FieldInfo) -> Key:
@@ -129,11 +173,10 @@ def _arms(annotation: Any) -> tuple[Any, ...]:
     return (annotation,)
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    for arm in _arms(annotation):
-        if isinstance(arm, type) and issubclass(arm, BaseModel):
-            return arm
-    return None
+def _sections_of(annotation: Any) -> list[type[BaseModel]]:
+    """Return the section that a key holds, or the kinds of it; none for a key with a value."""
+    arms = _arms(annotation)
+    return [arm for arm in arms if isinstance(arm, type) and issubclass(arm, BaseModel)]
 
 
 def _with_bounds(base: Any, metadata: list[Any]) -> str:

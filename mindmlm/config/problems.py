@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from mindmlm.config.aliases import ALIASES
 from mindmlm.config.database_url import without_passwords
-from mindmlm.config.describe import Key, keys, sections
+from mindmlm.config.describe import Key, keys, kinds, sections
 from mindmlm.config.nodes import Mapping, find, origin_of
 from mindmlm.errors import ConfigError
 
@@ -79,9 +79,13 @@ def _explain(
     kind: str, location: tuple[int | str, ...], value: object, message: str
 ) -> tuple[str, str]:
     """Return the key path of a pydantic error and its sentence."""
-    path = ".".join(map(str, location))
+    # pydantic names the kind of a section in the middle of the path.
+    kinds_here = [part for part in location if part in kinds()]
+    path = ".".join(str(part) for part in location if part not in kinds_here)
     if kind == "extra_forbidden":
-        return path, _unknown_key(path)
+        return path, _unknown_key(path, *kinds_here)
+    if kind.startswith("union_tag") and isinstance(value, dict):
+        return f"{path}.type", _wrong_value(keys()[f"{path}.type"], value.get("type"), "")
     leaf = _longest_known(path, keys())
     if leaf is not None:
         reason = message.removeprefix("Value error, ") if kind == "value_error" else ""
@@ -101,9 +105,9 @@ def _longest_known(path: str, known: Iterable[str]) -> str | None:
     return None
 
 
-def _unknown_key(path: str) -> str:
+def _unknown_key(path: str, kind: str = "") -> str:
     section, _, name = path.rpartition(".")
-    siblings = sections().get(section, ())
+    siblings = kinds().get(kind, ()) or sections().get(section, ())
     hint = nearest(name, siblings)
     if not hint:
         elsewhere = [

@@ -19,8 +19,7 @@ from mindmlm.errors import ConfigError
 def key_table() -> str:
     """Return a Markdown table of every key: what it allows, its default, what it means."""
     rows = (
-        (f"`{key.path}`", _allowed(key), f"`{render_value(key.default)}`", key.description)
-        for key in keys().values()
+        (f"`{key.path}`", _allowed(key), _defaults(key), key.description) for key in keys().values()
     )
     return _table(("key", "allowed", "default", "meaning"), rows)
 
@@ -82,6 +81,11 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _defaults(key: Key) -> str:
+    """The default; where several kinds of a section have the key, all of theirs."""
+    return ", ".join(f"`{render_value(value)}`" for value in (key.default, *key.other_defaults))
 
 
 def _allowed(key: Key) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.conversion.json_files import read_json_object
 from mindmlm.errors import CheckpointError
 

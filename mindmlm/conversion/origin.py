@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mindmlm.config.schema import RunConfig
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.conversion.architectures import BERT, POOLER
 from mindmlm.conversion.averaging import AveragedCheckpoints
 from mindmlm.conversion.matching import Allowances, Match, choose_table, match, recipes_of

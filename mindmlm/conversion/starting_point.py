@@ -12,7 +12,7 @@ from mindmlm.checkpoint.naming import LATEST_NAME
 from mindmlm.config.checks import check_consistency
 from mindmlm.config.render import to_plain
 from mindmlm.config.schema import RunConfig
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.conversion.converted_model import ConvertedModel, from_match
 from mindmlm.conversion.matching import Allowances
 from mindmlm.conversion.names import resolve_name

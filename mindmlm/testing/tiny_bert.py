@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 
 VOCAB = 61
 SHAPE = {

@@ -21,6 +21,12 @@ RULES = {
         "3 heads do not divide hidden_size 100",
         [f"{MODEL}hidden_size=99", f"{MODEL}num_attention_heads=3"],
     ),
+    "kinds_agree": (
+        ["trainer.type=CausalLanguageModelingTrainer"],
+        "model.arch.type",
+        "BertForMaskedLM goes with trainer.type: MaskedLanguageModelingTrainer",
+        ["trainer.type=MaskedLanguageModelingTrainer"],
+    ),
     "rows_fit_positions": (
         [f"{DATA}max_seq_length=513"],
         f"{DATA}max_seq_length",

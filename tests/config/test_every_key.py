@@ -1,16 +1,25 @@
 """Every key of the schema takes another value, and the resolved configuration shows it.
 
-`CHANGED` maps each key to the text of a value that is not its default. A key that has one
-value only (a `type` that later versions will add to) must refuse another, naming the allowed one.
+`CHANGED` maps each key to the text of a value that is not its default. A `type` that has one value
+or that can only be changed together with others must refuse an unknown one, naming those allowed.
 """
 
 import pytest
 
 from mindmlm.config import load_config, to_plain
 from mindmlm.config.describe import keys
+from mindmlm.config.schema import GPT2ModelConfig
 from mindmlm.errors import ConfigError
 
 REFUSES = "REFUSES"
+
+GPT2 = (
+    "model.model_config.type=GPT2Config",
+    "model.arch.type=GPT2LMHeadModel",
+    "trainer.type=CausalLanguageModelingTrainer",
+)
+# Keys that only another kind of network has, and what makes the run one of that kind.
+NEEDS = {"model.model_config.embedding_dropout_prob": GPT2}
 
 CHANGED = {
     "run_mode": "predict",
@@ -144,6 +153,7 @@ CHANGED = {
     "model.model_config.post_layernorm_residual": "False",
     "model.model_config.add_pooling_layer": "True",
     "model.model_config.compute_dtype": "float16",
+    "model.model_config.embedding_dropout_prob": "0",
     "model.arch.type": REFUSES,
     "trainer.type": REFUSES,
     "trainer.model_name": "mine",
@@ -172,18 +182,27 @@ def test_the_table_names_every_key_and_no_other():
 
 @pytest.mark.parametrize("key", [key for key, value in CHANGED.items() if value != REFUSES])
 def test_a_changed_key_changes_the_resolved_config_and_nothing_else(load, key):
-    before = dict(flat(to_plain(load().config)))
-    loaded = load(f"{key}={CHANGED[key]}")
+    kind = NEEDS.get(key, ())
+    before = dict(flat(to_plain(load(*kind).config)))
+    loaded = load(*kind, f"{key}={CHANGED[key]}")
     after = dict(flat(to_plain(loaded.config)))
     assert {name for name in before if before[name] != after[name]} == {key}
     assert loaded.origins[key] == f"--options {key}={CHANGED[key]}"
 
 
 @pytest.mark.parametrize("key", [key for key, value in CHANGED.items() if value == REFUSES])
-def test_a_key_with_one_value_refuses_another(load, key):
+def test_a_type_refuses_what_it_does_not_know(load, key):
     with pytest.raises(ConfigError) as error:
         load(f"{key}=Another")
-    assert f"{key}: expected {keys()[key].default}, got" in str(error.value)
+    assert f"{key}: expected {keys()[key].allowed}, got" in str(error.value)
+
+
+def test_the_three_types_of_a_model_go_together(load):
+    config = load(*GPT2).config
+    assert config.model.settings == GPT2ModelConfig()
+    for number in range(len(GPT2)):
+        with pytest.raises(ConfigError, match="model.arch.type"):
+            load(*GPT2[:number], *GPT2[number + 1 :])
 
 
 @pytest.mark.parametrize("key", keys().values(), ids=keys())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mindmlm.checkpoint.shards import TensorSpec, stream_safetensors
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.conversion.architectures import BERT
 from mindmlm.conversion.model_config import huggingface_config
 from mindmlm.testing.command import run_python

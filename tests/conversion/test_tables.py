@@ -5,7 +5,7 @@ import pytest
 import torch
 import transformers
 
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.conversion.architectures import BERT
 from mindmlm.conversion.converted_model import ConvertedModel, export
 from mindmlm.conversion.matching import Allowances, match

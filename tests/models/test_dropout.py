@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.models.bert.dropout_sites import dropout_sites
 from mindmlm.models.dropout import DropoutSite, keep_masks
 

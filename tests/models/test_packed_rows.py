@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.models.bert.heads import BertForMaskedLM
 from mindmlm.models.initialization import initial_value
 from mindmlm.parallel.stage import ForwardBackward

@@ -26,6 +26,7 @@ from mindmlm.config.checks.inputs import (
 from mindmlm.config.checks.model import (
     float16_needs_loss_scale,
     heads_divide_hidden,
+    kinds_agree,
     rows_fit_positions,
     vocabulary_fits_embedding,
 )
@@ -47,6 +48,7 @@ DeviceCheck = Callable[[RunConfig, str], Iterator[Problem]]
 LaunchCheck = Callable[[RunConfig, Mapping[str, str], bool], Iterator[Problem]]
 
 CONSISTENCY: tuple[Check, ...] = (
+    kinds_agree,
     heads_divide_hidden,
     rows_fit_positions,
     predictions_fit_rows,

@@ -8,6 +8,28 @@ from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
 
 
+# Architecture -> the kind of network it stands on, and the task that trains it.
+_KINDS = {
+    "BertForMaskedLM": ("BertConfig", "MaskedLanguageModelingTrainer"),
+    "GPT2LMHeadModel": ("GPT2Config", "CausalLanguageModelingTrainer"),
+}
+
+
+def kinds_agree(config: RunConfig) -> Iterator[Problem]:
+    """Network, head and task belong together."""
+    arch = config.model.arch.type
+    network, trainer = _KINDS[arch]
+    found = {
+        "model.model_config.type": (config.model.settings.type, network),
+        "trainer.type": (config.trainer.type, trainer),
+    }
+    for path, (value, needed) in found.items():
+        if value != needed:
+            yield Problem(
+                "model.arch.type", f"{arch} goes with {path}: {needed}, and that is {value}"
+            )
+
+
 def heads_divide_hidden(config: RunConfig) -> Iterator[Problem]:
     """Every attention head has hidden_size / num_attention_heads columns."""
     model = config.model.settings

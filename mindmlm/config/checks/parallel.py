@@ -61,8 +61,11 @@ def one_optimizer_switch(config: RunConfig) -> Iterator[Problem]:
 def model_parallel_divides(config: RunConfig) -> Iterator[Problem]:
     """Attention is cut between heads, the feed-forward layer between its inner columns."""
     model, parts = config.model.settings, config.degrees[1]
-    for name in ("num_attention_heads", "intermediate_size"):
-        value = getattr(model, name)
+    sizes = {
+        "num_attention_heads": model.num_attention_heads,
+        "intermediate_size": model.inner_size,
+    }
+    for name, value in sizes.items():
         if value % parts:
             yield Problem(
                 f"{_SECTION}.model_parallel",

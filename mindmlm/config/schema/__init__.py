@@ -5,6 +5,7 @@ the YAML's because pydantic reserves one and the others are class names: `model.
 `config.model.settings`, and `callbacks.CheckpointMonitor` is `config.callbacks.checkpoint_monitor`.
 """
 
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.callbacks import CallbacksConfig
 from mindmlm.config.schema.context import ContextConfig
 from mindmlm.config.schema.data import (
@@ -13,7 +14,9 @@ from mindmlm.config.schema.data import (
     TrainDataLoaderConfig,
     TrainDatasetConfig,
 )
-from mindmlm.config.schema.model import BertModelConfig, ModelConfig, TrainerConfig
+from mindmlm.config.schema.gpt2 import GPT2ModelConfig
+from mindmlm.config.schema.model import ModelConfig, TrainerConfig
+from mindmlm.config.schema.network import NetworkConfig
 from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
 from mindmlm.config.schema.parallel import ParallelConfig, ParallelDegreesConfig, RecomputeConfig
 from mindmlm.config.schema.processor import ProcessorConfig, TokenizerConfig
@@ -25,10 +28,12 @@ __all__ = [
     "CallbacksConfig",
     "ContextConfig",
     "EvalDatasetConfig",
+    "GPT2ModelConfig",
     "LearningRateConfig",
     "LossScaleConfig",
     "MaskingConfig",
     "ModelConfig",
+    "NetworkConfig",
     "OptimizerConfig",
     "ParallelConfig",
     "ParallelDegreesConfig",

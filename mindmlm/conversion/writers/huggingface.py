@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mindmlm import __version__
 from mindmlm.checkpoint.shards import stream_safetensors
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.conversion.converted_model import Exported
 from mindmlm.conversion.folder_checksums import CARD_NAME, write_checksums
 from mindmlm.conversion.model_config import huggingface_config

@@ -1,6 +1,6 @@
 """Where BERT drops values, in the order its `construct` takes the masks."""
 
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.models.dropout import DropoutSite
 from mindmlm.models.spans import Span
 

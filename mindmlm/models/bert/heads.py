@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import Parameter, nn, ops
 
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.models.bert.model import BertModel, BertPart
 from mindmlm.models.functional import AddBias
 from mindmlm.models.layers import (

@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import nn, ops
 
-from mindmlm.config.schema.model import BertModelConfig
+from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.models.functional import Lookup
 from mindmlm.models.layers import (
     Activation,
