@@ -111,10 +111,22 @@ class Dropout(nn.Cell):
         return x
 
 
+class WordTable(nn.Cell):
+    """The word embedding alone, for the decoder of a stage that has no embeddings."""
+
+    def __init__(self, vocab_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.word = parameter((vocab_size, hidden_size), "word")
+
+    def construct(self) -> ms.Tensor:
+        """The table [vocab, hidden]."""
+        return self.word
+
+
 class SelfAttention(nn.Cell):
     """Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2).
 
-    x [batch * sequence, hidden], bias [batch, 1, 1 or sequence, sequence] added to the scores.
+    x [batch * sequence, hidden], bias [batch or 1, 1, sequence or 1, sequence] added to the scores.
     The number of heads follows from the width of the query weight, so a layer that holds only some
     of the heads works unchanged.
     """
@@ -143,14 +155,15 @@ class SelfAttention(nn.Cell):
 
     def construct(self, x: ms.Tensor, bias: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
         """Return the attention output, [batch * sequence, hidden]."""
-        batch = bias.shape[0]
+        batch = x.shape[0] // bias.shape[3]
         query = self.split_heads(self.query(x) * self.scale, batch)
         key = self.split_heads(self.key(x), batch)
         value = self.split_heads(self.value(x), batch)
         scores = self.scores(query, key)
         # Repeated for the reason in `functional.repeat_column`.
-        heads, queries = scores.shape[1], scores.shape[2] // bias.shape[2]
-        bias = self.repeat(ops.stop_gradient(bias), (1, heads, queries, 1))
+        rows, heads, queries = batch // bias.shape[0], scores.shape[1], scores.shape[2]
+        repeats = (rows, heads, queries // bias.shape[2], 1)
+        bias = self.repeat(ops.stop_gradient(bias), repeats)
         probabilities = self.dropout(self.softmax(scores + bias), keep)
         context = self.transpose(self.context(probabilities, value), (0, 2, 1, 3))
         return self.output(ops.reshape(context, (x.shape[0], -1)))
@@ -172,3 +185,19 @@ def document_bias(document_ids: ms.Tensor) -> ms.Tensor:
     queries = ops.reshape(document_ids, (batch, 1, sequence, 1))
     keys = ops.reshape(document_ids, (batch, 1, 1, sequence))
     return (1.0 - ops.cast(ops.equal(queries, keys), ms.float32)) * _MASKED_SCORE
+
+
+def causal_bias(sequence: int) -> ms.Tensor:
+    """Score bias that hides what comes later, [1, 1, sequence, sequence]: for rows of any batch."""
+    hidden = 1.0 - ops.tril(ops.ones((sequence, sequence), ms.float32))
+    return ops.reshape(hidden * _MASKED_SCORE, (1, 1, sequence, sequence))
+
+
+def causal_document_bias(document_ids: ms.Tensor) -> ms.Tensor:
+    """Score bias that hides what comes later and what belongs to other documents.
+
+    document_ids int32 [batch, sequence] -> [batch, 1, sequence, sequence].
+    """
+    batch, sequence = document_ids.shape
+    later = ops.tile(causal_bias(sequence), (batch, 1, 1, 1))
+    return ops.minimum(document_bias(document_ids), later)
