@@ -11,6 +11,7 @@ from mindmlm.models.layers import (
     Dropout,
     LayerNorm,
     SelfAttention,
+    WordTable,
     document_bias,
     padding_bias,
     parameter,
@@ -18,18 +19,6 @@ from mindmlm.models.layers import (
 from mindmlm.models.spans import Span
 
 DROPOUT_SITES_PER_LAYER = 3
-
-
-class WordTable(nn.Cell):
-    """The word embedding alone, for the decoder of a stage that has no embeddings."""
-
-    def __init__(self, vocab_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.word = parameter((vocab_size, hidden_size), "word")
-
-    def construct(self) -> ms.Tensor:
-        """The table [vocab, hidden]."""
-        return self.word
 
 
 class BertEmbeddings(nn.Cell):
