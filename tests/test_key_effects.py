@@ -22,6 +22,7 @@ LENGTH = "training/test_effects.py::test_the_length_of_a_run"
 EVALUATION = "training/test_effects.py::test_the_evaluation_text_and_its_batches"
 WRITTEN = "e2e/test_callbacks.py::test_profile_name_progress_and_intervals"
 VOCABULARY = "e2e/test_callbacks.py::test_a_vocabulary_of_the_size_that_was_asked_for"
+TOKENIZER = "tokenizers/test_gpt2.py::test_tokenizers_by_configuration"
 SKIPPED = "e2e/test_user_errors.py::test_faulty_lines_are_skipped_and_counted_on_request"
 RECORDS = "test_prepared_runs.py::test_a_resumed_run_repeats_the_unbroken_one"
 DATA = "training/test_data_effects.py::test_keys_that_change_the_batches"
@@ -118,7 +119,8 @@ SHOWN_BY = {
     "callbacks.CheckpointMonitor.save_checkpoint_steps": WRITTEN,
     "callbacks.CheckpointMonitor.keep_checkpoint_max": WRITTEN,
     "callbacks.EvalMonitor.eval_steps": WRITTEN,
-    "processor.tokenizer.type": ONE_VALUE,
+    "processor.tokenizer.type": TOKENIZER,
+    "processor.tokenizer.merges_file": TOKENIZER,
     "processor.tokenizer.vocab_file": (
         "e2e/test_outputs.py::test_a_vocabulary_is_trained_where_none_is_given"
     ),

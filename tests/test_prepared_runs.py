@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mindmlm.cli.build_dataset import main as build_dataset
-from mindmlm.tokenizers.vocab_training import train_vocab, vocab_text
+from mindmlm.tokenizers.bert import vocab_text
+from mindmlm.tokenizers.vocab_training import train_vocab
 
 pytestmark = pytest.mark.slow
 

@@ -14,10 +14,10 @@ from mindmlm.data.sources.options import ReadOptions
 from mindmlm.data.sources.splits import resolve_split
 from mindmlm.errors import ConfigError, DataError, MindmlmError
 from mindmlm.runtime.files import write_text_atomic
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.bert import BertTokenizer, vocab_text
 from mindmlm.tokenizers.byte_level_bpe import train_byte_level_bpe
 from mindmlm.tokenizers.vocab_extension import extend_vocab, frequent_divided_words
-from mindmlm.tokenizers.vocab_training import train_vocab, vocab_text
+from mindmlm.tokenizers.vocab_training import train_vocab
 
 _DESCRIPTION = """\
 Train a vocabulary on text, or add domain words to an existing one.

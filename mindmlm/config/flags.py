@@ -68,8 +68,15 @@ FLAGS: tuple[NamedFlag, ...] = (
         "vocab_file",
         "data",
         "processor.tokenizer.vocab_file",
-        "a vocab.txt, used unchanged; without it one is trained",
+        "a vocab.txt (BERT) or vocab.json (GPT-2), used unchanged; without it one is trained",
         "vocab.txt",
+    ),
+    NamedFlag(
+        "merges_file",
+        "data",
+        "processor.tokenizer.merges_file",
+        "the merges.txt of a GPT-2 vocabulary; without it the one beside --vocab_file",
+        "merges.txt",
     ),
     NamedFlag(
         "num_samples",

@@ -1,1 +1,1 @@
-"""BERT's WordPiece tokenizer and the training of its vocabulary."""
+"""BERT's WordPiece and GPT-2's byte-level BPE, and the training of their vocabularies."""

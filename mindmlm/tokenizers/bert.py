@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer, normalizers, pre_tokenizers
@@ -14,6 +15,7 @@ from mindmlm.errors import DataError
 from mindmlm.tokenizers.characters import contains_cjk
 from mindmlm.tokenizers.ideographs import IdeographEncoder
 
+VOCAB_NAME = "vocab.txt"
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
 CONTINUATION_PREFIX = "##"
@@ -125,6 +127,18 @@ class BertTokenizer:
         digest.update("\n".join(self.vocab).encode("utf-8"))
         return digest.hexdigest()
 
+    def setup(self) -> dict[str, Any]:
+        """Return JSON values from which `tokenizer_from_setup` makes an equal tokenizer."""
+        return {
+            "type": "BertTokenizer",
+            "vocab": self.vocab,
+            "do_lower_case": self.do_lower_case,
+        }
+
+    def texts(self) -> dict[str, str]:
+        """Return the file that `from_vocab_file` reads: name -> contents."""
+        return {VOCAB_NAME: vocab_text(self.vocab)}
+
     def _encode(self, texts: Sequence[str]) -> list[Encoding]:
         return self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
 
@@ -134,6 +148,11 @@ def bert_normalizer(do_lower_case: bool) -> normalizers.Normalizer:
     return normalizers.BertNormalizer(
         clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=do_lower_case
     )
+
+
+def vocab_text(vocab: Sequence[str]) -> str:
+    """Return the contents of a `vocab.txt`: one token a line."""
+    return "".join(f"{token}\n" for token in vocab)
 
 
 def read_vocab(path: Path) -> list[str]:

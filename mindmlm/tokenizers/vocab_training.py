@@ -54,11 +54,6 @@ def train_vocab(texts: Iterable[str], vocab_size: int, do_lower_case: bool) -> l
     return vocab
 
 
-def vocab_text(vocab: list[str]) -> str:
-    """Return the contents of a `vocab.txt`: one token a line."""
-    return "".join(f"{token}\n" for token in vocab)
-
-
 def _count_words(texts: Iterable[str], do_lower_case: bool) -> Counter[str]:
     normalizer = bert_normalizer(do_lower_case)
     splitter = pre_tokenizers.BertPreTokenizer()

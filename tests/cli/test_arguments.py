@@ -28,6 +28,7 @@ R03_FLAGS = {
 }
 OUR_FLAGS = {
     "vocab_file",
+    "merges_file",
     "output_dir",
     "eval_dataset_dir",
     "max_steps",
@@ -51,10 +52,22 @@ VALUES = {
     "sink_mode": ("true", True),
     "num_samples": ("9", 9),
     "vocab_file": ("text.txt", "text.txt"),
+    "merges_file": ("text.txt", "text.txt"),
     "output_dir": ("out", "out"),
     "eval_dataset_dir": ("text.txt", "text.txt"),
     "max_steps": ("1e3", 1000),
     "save_checkpoint_steps": ("50", 50),
+}
+
+# flag -> what makes its value a possible one
+NEEDS = {
+    "merges_file": [
+        "--vocab_file=text.txt",
+        "--processor.tokenizer.type=GPT2Tokenizer",
+        "--model.model_config.type=GPT2Config",
+        "--model.arch.type=GPT2LMHeadModel",
+        "--trainer.type=CausalLanguageModelingTrainer",
+    ]
 }
 
 
@@ -73,6 +86,7 @@ def test_every_flag_reaches_its_key(flag, form, tmp_path, monkeypatch):
     (tmp_path / "run.yaml").write_text(f"{'trainer'}: {{model_name: x}}\n")
     text, value = VALUES[flag.name]
     words = [f"--{flag.name}={text}"] if form == "equals sign" else [f"--{flag.name}", text]
+    words += NEEDS.get(flag.name, [])
     arguments = parse_arguments(["--config", "run.yaml", *words])
     loaded = load_config(
         arguments.config_path,

@@ -11,6 +11,13 @@ from mindmlm.errors import ConfigError
 
 MODEL = "model.model_config."
 DATA = "train_dataset."
+TOKENIZER = "processor.tokenizer."
+GPT2 = [
+    f"{MODEL}type=GPT2Config",
+    "model.arch.type=GPT2LMHeadModel",
+    "trainer.type=CausalLanguageModelingTrainer",
+    f"{TOKENIZER}type=GPT2Tokenizer",
+]
 CUTS = "parallel_config."
 
 # check -> (options refused, key named, part of the message, options just inside)
@@ -26,6 +33,24 @@ RULES = {
         "model.arch.type",
         "BertForMaskedLM goes with trainer.type: MaskedLanguageModelingTrainer",
         ["trainer.type=MaskedLanguageModelingTrainer"],
+    ),
+    "tokenizer_fits_network": (
+        [*GPT2[:3], f"{TOKENIZER}type=BertTokenizer"],
+        f"{TOKENIZER}type",
+        "GPT2Config, which reads the tokens of GPT2Tokenizer, not of BertTokenizer",
+        GPT2,
+    ),
+    "merges_are_used": (
+        [f"{TOKENIZER}merges_file=here.txt", f"{TOKENIZER}vocab_file=here.txt"],
+        f"{TOKENIZER}merges_file",
+        "BertTokenizer has no merges; remove it",
+        [*GPT2, f"{TOKENIZER}merges_file=here.txt", f"{TOKENIZER}vocab_file=here.txt"],
+    ),
+    "trained_vocabulary_has_room": (
+        [*GPT2, f"{TOKENIZER}train_vocab_size=256"],
+        f"{TOKENIZER}train_vocab_size",
+        "256 is less than the 256 bytes and <|endoftext|>; at least 257",
+        [*GPT2, f"{TOKENIZER}train_vocab_size=257"],
     ),
     "rows_fit_positions": (
         [f"{DATA}max_seq_length=513"],
@@ -283,6 +308,23 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path, url, pla
     with pytest.raises(ConfigError, match=r"url: holds a password.*credentials_file") as error:
         load_config(path, options, require_inputs=False)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["merges_file=here.txt"], "vocab_file: merges_file here.txt is given without"),
+        (["merges_file=gone.txt", "vocab_file=here.txt"], "merges_file: gone.txt: no such file"),
+        (["merges_file=" + "x" * 5000, "vocab_file=here.txt"], "no such file"),
+    ],
+)
+def test_merges_are_a_file_that_goes_with_a_vocabulary(tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.txt").write_text("a\n")
+    (tmp_path / "run.yaml").write_text("trainer: {}\n")
+    given = [*GPT2, *(TOKENIZER + option for option in options)]
+    with pytest.raises(ConfigError, match=message):
+        load_config("run.yaml", given, require_inputs=False)
 
 
 @pytest.mark.parametrize(

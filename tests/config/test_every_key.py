@@ -18,8 +18,16 @@ GPT2 = (
     "model.arch.type=GPT2LMHeadModel",
     "trainer.type=CausalLanguageModelingTrainer",
 )
+BYTE_LEVEL = "processor.tokenizer.type=GPT2Tokenizer"
 # Keys that only another kind of network has, and what makes the run one of that kind.
-NEEDS = {"model.model_config.embedding_dropout_prob": GPT2}
+NEEDS = {
+    "model.model_config.embedding_dropout_prob": (*GPT2, BYTE_LEVEL),
+    "processor.tokenizer.merges_file": (
+        *GPT2,
+        BYTE_LEVEL,
+        "processor.tokenizer.vocab_file=text.txt",
+    ),
+}
 
 CHANGED = {
     "run_mode": "predict",
@@ -131,6 +139,7 @@ CHANGED = {
     "callbacks.EvalMonitor.eval_steps": "null",
     "processor.tokenizer.type": REFUSES,
     "processor.tokenizer.vocab_file": "text.txt",
+    "processor.tokenizer.merges_file": "text.txt",
     "processor.tokenizer.do_lower_case": "False",
     "processor.tokenizer.train_vocab_size": "1000",
     "processor.segmenter": "none",
@@ -198,7 +207,7 @@ def test_a_type_refuses_what_it_does_not_know(load, key):
 
 
 def test_the_three_types_of_a_model_go_together(load):
-    config = load(*GPT2).config
+    config = load(*GPT2, BYTE_LEVEL).config
     assert config.model.settings == GPT2ModelConfig()
     for number in range(len(GPT2)):
         with pytest.raises(ConfigError, match="model.arch.type"):

@@ -19,7 +19,8 @@ from pyarrow import parquet
 from mindmlm.data.samples import chinese_sample_path, english_topics
 from mindmlm.testing.places import Place, Text
 from mindmlm.testing.postgres import PASSWORD, PostgresServer
-from mindmlm.tokenizers.vocab_training import train_vocab, vocab_text
+from mindmlm.tokenizers.bert import vocab_text
+from mindmlm.tokenizers.vocab_training import train_vocab
 
 TABLE = "CREATE TABLE matrix (number INTEGER, language TEXT, body TEXT)"
 QUERY = "SELECT number, body FROM matrix WHERE language = :language"

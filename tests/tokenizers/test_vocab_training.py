@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mindmlm.errors import DataError
-from mindmlm.tokenizers.bert import SPECIAL_TOKENS, BertTokenizer
-from mindmlm.tokenizers.vocab_training import train_vocab, vocab_text
+from mindmlm.tokenizers.bert import SPECIAL_TOKENS, BertTokenizer, vocab_text
+from mindmlm.tokenizers.vocab_training import train_vocab
 
 ENGLISH = "\n".join(pydoc_data.topics.topics.values()).split("\n")
 CHINESE = [
@@ -21,7 +21,8 @@ CHINESE = [
 
 SCRIPT = """
 import hashlib, pydoc_data.topics
-from mindmlm.tokenizers.vocab_training import train_vocab, vocab_text
+from mindmlm.tokenizers.bert import vocab_text
+from mindmlm.tokenizers.vocab_training import train_vocab
 lines = "\\n".join(pydoc_data.topics.topics.values()).split("\\n") + ["深度学习", "学习"] * 3
 print(hashlib.sha256(vocab_text(train_vocab(lines, 2500, True)).encode()).hexdigest())
 """

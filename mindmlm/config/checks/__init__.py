@@ -40,6 +40,11 @@ from mindmlm.config.checks.parallel import (
     processes_were_started,
     stages_have_layers,
 )
+from mindmlm.config.checks.tokenizer import (
+    merges_are_used,
+    tokenizer_fits_network,
+    trained_vocabulary_has_room,
+)
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
 
@@ -68,6 +73,9 @@ CONSISTENCY: tuple[Check, ...] = (
     stages_have_layers,
     every_process_can_read,
     vocabulary_fits_embedding,
+    tokenizer_fits_network,
+    merges_are_used,
+    trained_vocabulary_has_room,
     paths_exist,
     table_is_described,
 )

@@ -10,19 +10,27 @@ from mindmlm.config.schema.types import Boolean, Integer
 
 
 class TokenizerConfig(Section):
-    """The WordPiece tokenizer."""
+    """The tokenizer and its vocabulary."""
 
-    type: Literal["BertTokenizer"] = Field(
-        default="BertTokenizer", description="Kind of tokenizer."
+    type: Literal["BertTokenizer", "GPT2Tokenizer"] = Field(
+        default="BertTokenizer",
+        description="BertTokenizer: WordPiece, for BERT. GPT2Tokenizer: byte-level BPE, for GPT-2.",
     )
     vocab_file: str = Field(
         default="",
-        description="A `vocab.txt`, used unchanged. Empty = a vocabulary is trained on the "
-        "training text and written to `output_dir/vocab.txt`.",
+        description="The vocabulary, used unchanged: a `vocab.txt` (BertTokenizer), a `vocab.json` "
+        "or `tokenizer.json` (GPT2Tokenizer). Empty = one is trained on the training text and "
+        "written to `output_dir`.",
+    )
+    merges_file: str = Field(
+        default="",
+        description="GPT2Tokenizer: the `merges.txt` that belongs to a `vocab.json`. Empty = the "
+        "one beside it.",
     )
     do_lower_case: Boolean = Field(
         default=True,
-        description="Lower-case the text and strip accents, as the uncased BERT models do.",
+        description="BertTokenizer: lower-case the text and strip accents, as the uncased BERT "
+        "models do.",
     )
     train_vocab_size: Annotated[Integer, Ge(6)] = Field(
         default=8000,

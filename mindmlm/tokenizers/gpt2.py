@@ -1,0 +1,158 @@
+"""GPT-2's tokenizer: byte-level byte-pair encoding (Radford et al., 2019)."""
+
+import codecs
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from mindmlm.tokenizers.byte_level_bpe import END_OF_TEXT, ByteLevelBpe
+from mindmlm.tokenizers.byte_symbols import bytes_of
+from mindmlm.tokenizers.gpt2_files import read_tokenizer_json, read_vocab_and_merges
+
+VOCAB_NAME, MERGES_NAME = "vocab.json", "merges.txt"
+
+
+class GPT2Tokenizer:
+    """Byte-level BPE over Hugging Face `tokenizers`; equal to transformers' `GPT2TokenizerFast`.
+
+    Every text can be spelled, nothing is unknown, and `decode` gives the text back. One difference
+    is meant: `encode_ids` reads "<|endoftext|>" in a text as plain characters, so no line of a
+    corpus can end its document early. `encode_prompt` reads it as the end token.
+
+    Args:
+        vocab: the tokens; the place in the list is the id. Holds the 256 byte symbols, what the
+            merges make, and `END_OF_TEXT`.
+        merges: pairs, the first one is merged first.
+
+    Attributes:
+        vocab, merges: as given.
+        end_id: of <|endoftext|>.
+        token_bytes: the bytes that each id stands for.
+    """
+
+    def __init__(self, vocab: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
+        self.vocab = list(vocab)
+        self.merges = [(left, right) for left, right in merges]
+        self._ids = {token: place for place, token in enumerate(self.vocab)}
+        self.end_id = self._ids[END_OF_TEXT]
+        self.token_bytes = [bytes_of(token) for token in self.vocab]
+        self._tokenizer = Tokenizer(models.BPE(vocab=self._ids, merges=self.merges))
+        self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+
+    @classmethod
+    def from_files(cls, vocab_file: Path, merges_file: Path) -> "GPT2Tokenizer":
+        """Read a `vocab.json` and a `merges.txt`, as OpenAI and transformers write them.
+
+        Raises:
+            DataError: a file is missing or malformed, the ids have holes, a merge makes no token,
+                or a byte or <|endoftext|> has no token. The message names file and line.
+        """
+        return cls.of_bpe(read_vocab_and_merges(vocab_file, merges_file))
+
+    @classmethod
+    def from_tokenizer_json(cls, path: Path) -> "GPT2Tokenizer":
+        """Read a `tokenizer.json` of Hugging Face.
+
+        Raises:
+            DataError: see `from_files`; or it divides text in another way than GPT-2.
+        """
+        return cls.of_bpe(read_tokenizer_json(path))
+
+    @classmethod
+    def of_bpe(cls, bpe: ByteLevelBpe) -> "GPT2Tokenizer":
+        """Take a vocabulary that was trained or read."""
+        return cls(bpe.vocab, bpe.merges)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens, <|endoftext|> included."""
+        return len(self.vocab)
+
+    def encode_ids(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return int32 [n] ids for each text; nothing is added."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(encoding.ids, np.int32) for encoding in encodings]
+
+    def encode_prompt(self, text: str) -> np.ndarray:
+        """Return int32 [n] ids; a literal "<|endoftext|>" in ``text`` is the end token."""
+        parts = self.encode_ids(text.split(END_OF_TEXT))
+        end = np.array([self.end_id], np.int32)
+        between = [piece for part in parts[1:] for piece in (end, part)]
+        return np.concatenate([parts[0], *between])
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of ids; bytes that are no UTF-8 become U+FFFD, end tokens themselves.
+
+        Raises:
+            IndexError: an id is outside of the vocabulary.
+        """
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """Return the bytes of ids, one after the other.
+
+        Raises:
+            IndexError: an id is outside of the vocabulary.
+        """
+        values = np.fromiter(ids, np.int64)
+        if values.size and not 0 <= values.min() <= values.max() < self.vocab_size:
+            wrong = values[(values < 0) | (values >= self.vocab_size)][0]
+            raise IndexError(f"token {wrong} is not in a vocabulary of {self.vocab_size}")
+        return b"".join([self.token_bytes[token] for token in values.tolist()])
+
+    def id_to_token(self, token_id: int) -> str:
+        """Return the token of an id as the vocabulary spells it (a space is "Ġ").
+
+        Raises:
+            IndexError: the id is outside of the vocabulary.
+        """
+        return self.vocab[token_id]
+
+    def token_to_id(self, token: str) -> int | None:
+        """Return the id of a token, or None when the vocabulary does not hold it."""
+        return self._ids.get(token)
+
+    def fingerprint(self) -> str:
+        """Return 32 hexadecimal digits that change with the vocabulary or the merges."""
+        text = json.dumps([self.vocab, self.merges])
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def setup(self) -> dict[str, Any]:
+        """Return JSON values from which `tokenizer_from_setup` makes an equal tokenizer."""
+        return {"type": "GPT2Tokenizer", "vocab": self.vocab, "merges": self.merges}
+
+    def texts(self) -> dict[str, str]:
+        """Return the files that `from_files` reads: name -> contents."""
+        bpe = ByteLevelBpe(self.vocab, self.merges)
+        return {VOCAB_NAME: bpe.vocab_json(), MERGES_NAME: bpe.merges_text()}
+
+
+class IncrementalDecoder:
+    """Text of tokens that come one after the other, in whole characters.
+
+    A character may be spelled by several tokens; it is held back until the last one is there.
+
+    Args:
+        tokenizer: whose ids come.
+    """
+
+    def __init__(self, tokenizer: GPT2Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, ids: Iterable[int]) -> str:
+        """Take ids and return the characters that are complete now, perhaps none.
+
+        Raises:
+            IndexError: an id is outside of the vocabulary.
+        """
+        return self._decoder.decode(self._tokenizer.decode_bytes(ids))
+
+    def finish(self) -> str:
+        """Return what is left of an incomplete character: U+FFFD, or nothing."""
+        return self._decoder.decode(b"", final=True)
