@@ -4,12 +4,11 @@ from mindmlm.build.data import (
     batch_layout,
     build_batches,
     corpus_settings,
-    isolates_documents,
     total_steps,
 )
 from mindmlm.build.description import describe
+from mindmlm.build.families import family_of
 from mindmlm.build.model import (
-    VOCABULARY_ROWS,
     ModelOnRank,
     build_model,
     load_model,
@@ -20,6 +19,7 @@ from mindmlm.build.model import (
 from mindmlm.build.place import place_of
 from mindmlm.build.prediction import build_fill_mask, read_texts
 from mindmlm.build.saving import layout_record, load_state, tensors_to_save
+from mindmlm.build.tasks import Corpus, Task, task_of
 from mindmlm.build.training import (
     Updater,
     build_evaluator,
@@ -30,8 +30,9 @@ from mindmlm.build.training import (
 )
 
 __all__ = [
-    "VOCABULARY_ROWS",
+    "Corpus",
     "ModelOnRank",
+    "Task",
     "Updater",
     "batch_layout",
     "build_batches",
@@ -44,7 +45,7 @@ __all__ = [
     "build_updater",
     "corpus_settings",
     "describe",
-    "isolates_documents",
+    "family_of",
     "layout_record",
     "load_model",
     "load_state",
@@ -52,6 +53,7 @@ __all__ = [
     "model_with_rows",
     "place_of",
     "read_texts",
+    "task_of",
     "tensors_to_save",
     "total_steps",
     "vocabulary_extension",

@@ -6,28 +6,22 @@ from functools import partial
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter
+from mindspore import Parameter, nn
 from mindspore.nn.utils import no_init_parameters
 
+from mindmlm.build.families import family_of
 from mindmlm.checkpoint import Checkpoint
 from mindmlm.config.schema import RunConfig
 from mindmlm.conversion.starting_point import ForeignCheckpoint
 from mindmlm.errors import CheckpointError, ConfigError
-from mindmlm.models.bert.heads import BertForMaskedLM
-from mindmlm.models.bert.parallel_plan import TENSOR_PLAN, VOCABULARY_PLAN
 from mindmlm.models.initialization import initial_value
 from mindmlm.models.spans import Span
 from mindmlm.parallel.balance import balance
 from mindmlm.parallel.division import Block, Division
 from mindmlm.parallel.parallelize import divide_model
 from mindmlm.parallel.place import Place
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.base import Tokenizer
 from mindmlm.tokenizers.vocab_extension import extend_rows, pieces_of_new_tokens
-
-VOCABULARY_ROWS = ("bert.embeddings.word", "head.bias")
-TIED = frozenset({"bert.embeddings.word"})
-# Of a row, BERT predicts 15 %: the share of positions that the head computes on.
-_PREDICTED_SHARE = 0.15
 
 
 @dataclass
@@ -43,7 +37,7 @@ class ModelOnRank:
         names: of the parameters of all stages.
     """
 
-    cell: BertForMaskedLM
+    cell: nn.Cell
     place: Place
     division: Division
     shapes: dict[str, tuple[int, ...]]
@@ -53,7 +47,8 @@ class ModelOnRank:
     @property
     def span(self) -> Span:
         """Its layers."""
-        return self.cell.span
+        span: Span = self.cell.span
+        return span
 
     def parameters(self) -> list[Parameter]:
         """All of its parameters."""
@@ -72,9 +67,7 @@ class ModelOnRank:
         )
 
 
-def build_model(
-    config: RunConfig, tokenizer: BertTokenizer, place: Place | None = None
-) -> ModelOnRank:
+def build_model(config: RunConfig, tokenizer: Tokenizer, place: Place | None = None) -> ModelOnRank:
     """The model with its initial values.
 
     Args:
@@ -104,15 +97,17 @@ def model_with_rows(config: RunConfig, vocab_size: int, place: Place) -> ModelOn
 
 def _divided(config: RunConfig, vocab_size: int, place: Place) -> ModelOnRank:
     """The model without values: no tensor of it exists whole."""
-    section = config.parallel_config
-    plan = TENSOR_PLAN if section.vocab_emb_dp else TENSOR_PLAN + VOCABULARY_PLAN
+    family, settings = family_of(config), config.model.settings
+    plan = family.tensor_plan
+    if not config.parallel_config.vocab_emb_dp:
+        plan = plan + family.vocabulary_plan
     with no_init_parameters():
-        cell = BertForMaskedLM(config.model.settings, vocab_size, _span(config, vocab_size, place))
-        whole = BertForMaskedLM(config.model.settings, vocab_size)
+        cell = family.model(settings, vocab_size, _span(config, vocab_size, place))
+        whole = family.model(settings, vocab_size)
     names = frozenset(value.name for value in whole.get_parameters())
     shapes = {value.name: tuple(value.shape) for value in cell.get_parameters()}
     divide_model(cell, plan, place.model, vocab_size)
-    division = Division(place.layout, place.rank, plan, config.optimizer_parallel, TIED)
+    division = Division(place.layout, place.rank, plan, config.optimizer_parallel, family.tied)
     return ModelOnRank(cell, place, division, shapes, vocab_size, names)
 
 
@@ -122,21 +117,21 @@ def _span(config: RunConfig, vocab_size: int, place: Place) -> Span:
     Counted in multiplications for a token; embeddings cost next to nothing.
     """
     settings = config.model.settings
-    hidden, inner = settings.hidden_size, settings.intermediate_size
+    hidden, inner = settings.hidden_size, settings.inner_size
     length = config.train_dataset.max_seq_length
     costs = [float(hidden * (4 * hidden + 2 * inner + 2 * length))] * settings.num_hidden_layers
-    costs[-1] += _PREDICTED_SHARE * hidden * (hidden + vocab_size)
+    costs[-1] += family_of(config).head_cost(settings, vocab_size)
     start, stop = balance(costs, place.layout.pipeline_stage)[place.at.stage]
     return Span(start, stop, settings.num_hidden_layers)
 
 
 def _initialise(model: ModelOnRank, config: RunConfig) -> None:
     """Give every parameter its block of the initial value, which no layout changes."""
+    family, settings = family_of(config), config.model.settings
     for value in model.parameters():
         whole = model.shapes[value.name]
-        start = initial_value(
-            value.name, whole, config.seed, config.model.settings.initializer_range
-        )
+        deviation = family.initial_deviation(settings, value.name)
+        start = initial_value(value.name, whole, config.seed, deviation)
         block = start[model.division.weight(value.name, whole).slices]
         value.set_data(ms.Tensor(np.ascontiguousarray(block)), slice_shape=True)
 
@@ -220,15 +215,14 @@ def vocabulary_extension(
 
     Rows of new tokens are the mean of the rows of the pieces they were divided into before.
     """
-    pieces = pieces_of_new_tokens(old, new)
-    deviation = config.model.settings.initializer_range
+    pieces, family = pieces_of_new_tokens(old, new), family_of(config)
+
+    def initial(name: str) -> np.ndarray:
+        deviation = family.initial_deviation(config.model.settings, name)
+        return initial_value(name, model.shapes[name], config.seed, deviation)
+
     return {
-        name: partial(
-            extend_rows,
-            initial=initial_value(name, model.shapes[name], config.seed, deviation),
-            old_size=len(old),
-            pieces=pieces,
-        )
-        for name in VOCABULARY_ROWS
+        name: partial(extend_rows, initial=initial(name), old_size=len(old), pieces=pieces)
+        for name in family.vocabulary_rows
         if name in model.shapes
     }

@@ -1,15 +1,14 @@
 """Optimizer, training step and evaluation of one rank."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from mindmlm.build.data import isolates_documents
+from mindmlm.build.families import family_of
 from mindmlm.build.model import ModelOnRank
+from mindmlm.build.tasks import task_of
+from mindmlm.build.tasks.base import Samples
 from mindmlm.config.schema import RunConfig
-from mindmlm.data.batches import EvalBatches
-from mindmlm.data.masking import VocabularyInfo
-from mindmlm.data.store import TokenStore
 from mindmlm.errors import ConfigError
-from mindmlm.models.bert.model import DROPOUT_SITES_PER_LAYER
 from mindmlm.models.spans import Span
 from mindmlm.optim.adamw import AdamW, AdamWSettings
 from mindmlm.optim.loss_scale import LossScale
@@ -20,8 +19,6 @@ from mindmlm.parallel.pipeline import StageForward, StageGradients, StageLinks
 from mindmlm.parallel.stage import StagePart
 from mindmlm.parallel.tied import SumTiedGradients
 from mindmlm.parallel.zero import OwnedParts
-from mindmlm.tasks.mlm import MaskedLMEvaluation, MaskedLMLoss, MaskedLMPart, batch_arrays
-from mindmlm.tokenizers.bert import BertTokenizer
 from mindmlm.training.evaluation import Evaluator
 from mindmlm.training.train_step import Phase, StepSettings, TrainStep
 
@@ -70,21 +67,21 @@ def stage_parts(config: RunConfig, model: ModelOnRank) -> list[StagePart]:
 
 
 def _stage_part(config: RunConfig, model: ModelOnRank, span: Span) -> StagePart:
-    packed = isolates_documents(config)
+    task, sites = task_of(config), family_of(config).dropout_sites_per_layer
     parameters = model.cell.parameters_of(span)
-    keeps = slice(_first_site(model.span, span.start), _first_site(model.span, span.stop))
+    keeps = slice(*(_first_site(model.span, layer, sites) for layer in (span.start, span.stop)))
     if not span.last:
-        return StagePart.middle(MaskedLMPart(model.cell, span, packed), parameters, keeps)
-    loss = MaskedLMLoss(model.cell, span, packed)
+        return StagePart.middle(task.part(model.cell, span), parameters, keeps)
+    loss = task.loss(model.cell, span)
     if not config.parallel_config.vocab_emb_dp:
         divide_vocabulary(loss, model.place.model, model.vocab_size)
     return StagePart.with_loss(loss, parameters, keeps)
 
 
-def _first_site(stage: Span, layer: int) -> int:
+def _first_site(stage: Span, layer: int, sites: int) -> int:
     """Place of a layer's first dropout mask among those of its stage; the embeddings have one."""
     embeddings = int(stage.first and layer > stage.start)
-    return embeddings + DROPOUT_SITES_PER_LAYER * (layer - stage.start)
+    return embeddings + sites * (layer - stage.start)
 
 
 def build_schedule(config: RunConfig, steps: int) -> Schedule:
@@ -119,7 +116,7 @@ def build_loss_scale(config: RunConfig) -> LossScale:
 def build_train_step(
     config: RunConfig, updater: Updater, agreement: Agreement, steps: int, phase: Phase
 ) -> TrainStep:
-    """One optimizer step of the masked-LM task."""
+    """One optimizer step."""
     model, names = updater.model, updater.gradients.names
     place = model.place
     mean = config.parallel.gradients_mean
@@ -141,30 +138,23 @@ def build_train_step(
 
 
 def build_evaluator(
-    config: RunConfig,
-    model: ModelOnRank,
-    store: TokenStore,
-    tokenizer: BertTokenizer,
-    agreement: Agreement,
+    config: RunConfig, model: ModelOnRank, store: Samples, tokenizer: Any, agreement: Agreement
 ) -> Evaluator:
-    """Evaluation of the masked-LM task on all samples of `store`, divided over the ranks."""
-    batches = EvalBatches(
-        store,
-        VocabularyInfo.from_tokenizer(tokenizer),
-        config.eval_dataset.batch_size or config.runner_config.batch_size,
-        config.train_dataset.max_seq_length,
-    )
-    place, packed = model.place, isolates_documents(config)
+    """Evaluation on all samples of `store`, divided over the ranks."""
+    task, place = task_of(config), model.place
+    batch_size = config.eval_dataset.batch_size or config.runner_config.batch_size
+    batches = task.evaluation_batches(store, tokenizer, batch_size)
     own = range(place.at.data, len(batches), place.layout.data_parallel)
     if model.span.last:
-        cell = MaskedLMEvaluation(model.cell, packed)
+        cell = task.evaluation(model.cell)
         if not config.parallel_config.vocab_emb_dp:
             divide_vocabulary(cell, place.model, model.vocab_size)
     else:
-        cell = MaskedLMPart(model.cell, None, packed)
+        cell = task.part(model.cell, None)
     links = StageLinks.of(place.layout, place.rank, config.model.settings.hidden_size)
     return Evaluator(
         StageForward(cell, links),
-        lambda: (batch_arrays(batches.batch(number)) for number in own),
+        lambda: (task.evaluation_arrays(batches.batch(number)) for number in own),
         agreement,
+        lambda sums: task.measures(store, sums),
     )

@@ -123,14 +123,20 @@ def _median_speed(history: "History") -> float | None:
 
 
 def _plain(evaluation: "Evaluation") -> dict[str, Any]:
+    values = asdict(evaluation)
+    values |= values.pop("measures")
     return {
         name: _finite(value) if isinstance(value, float) else value
-        for name, value in asdict(evaluation).items()
+        for name, value in values.items()
     }
 
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+# Measures that have rows of their own, or none.
+_OTHER_ROWS = ("step", "loss", "perplexity")
 
 
 def as_text(content: dict[str, Any]) -> str:
@@ -141,8 +147,8 @@ def as_text(content: dict[str, Any]) -> str:
         ["", "before", "after", "best"],
         ["", *titles],
         ["held-out perplexity", *(_shown(item["perplexity"], "{:,.1f}") for item in columns)],
-        ["masked accuracy", *(_shown(item["masked_accuracy"], "{:.1%}") for item in columns)],
     ]
+    rows += [_measure(name, columns) for name in columns[0] if name not in _OTHER_ROWS]
     lines = ["", "Result on the held-out text"]
     lines += ["  " + row[0].ljust(20) + "".join(cell.rjust(12) for cell in row[1:]) for row in rows]
     speed = _shown(content["tokens_per_second"], "{:,.0f}")
@@ -155,6 +161,11 @@ def as_text(content: dict[str, Any]) -> str:
     width = max(len(str(root / name)) for name in content["files"])
     lines += [f"  {root / name!s:<{width}}  {text}" for name, text in content["files"].items()]
     return "\n".join(lines)
+
+
+def _measure(name: str, columns: list[dict[str, Any]]) -> list[str]:
+    form = "{:.1%}" if name.endswith("accuracy") else "{:,.1f}"
+    return [name.replace("_", " "), *(_shown(item[name], form) for item in columns)]
 
 
 def _shown(value: float | None, form: str) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 from mindmlm import build
 from mindmlm.config import LoadedConfig
 from mindmlm.config.schema import RunConfig
-from mindmlm.data.prepare import prepare_evaluation
 from mindmlm.jobs.session import open_session
 from mindmlm.jobs.start import AnyCheckpoint, checkpoint_tokenizer, load_checkpoint
 from mindmlm.training.metrics import MetricsWriter
@@ -31,11 +30,9 @@ def evaluate(loaded: LoadedConfig) -> dict[str, float]:
         build.load_model(model, checkpoint)
         _warn_of_training_text(config, checkpoint)
         with session.main_first():
-            store, report = prepare_evaluation(
-                build.corpus_settings(config, folder.dataset_cache),
-                tokenizer,
-                folder.dataset_cache,
-                progress=place.is_main,
+            cache = folder.dataset_cache
+            store, report = build.task_of(config).prepare_evaluation(
+                build.corpus_settings(config, cache), tokenizer, cache, progress=place.is_main
             )
         logger.info("evaluation text: %s", report.summary())
         evaluator = build.build_evaluator(config, model, store, tokenizer, session.agreement)

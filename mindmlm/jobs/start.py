@@ -10,11 +10,19 @@ from mindmlm.config.schema import RunConfig
 from mindmlm.conversion.names import resolve_name
 from mindmlm.conversion.starting_point import ForeignCheckpoint, foreign_path, open_foreign
 from mindmlm.data.prepare import CorpusSettings
-from mindmlm.data.vocabulary import train_vocab_file, write_vocab
+from mindmlm.data.vocabulary import save_tokenizer, train_tokenizer
 from mindmlm.errors import CheckpointError, ConfigError, MindmlmError
 from mindmlm.jobs.session import Session
 from mindmlm.runtime.run_folder import RunFolder
 from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import (
+    BERT,
+    TOKENIZER_FILES,
+    AnyTokenizer,
+    has_tokenizer,
+    load_tokenizer,
+    load_tokenizer_from,
+)
 from mindmlm.tokenizers.vocab_extension import is_extension
 
 logger = logging.getLogger(__name__)
@@ -118,43 +126,40 @@ def starting_point(session: Session) -> tuple[Session, AnyCheckpoint | None]:
 
 def training_tokenizer(
     config: RunConfig, folder: RunFolder, start: AnyCheckpoint | None, text: CorpusSettings
-) -> BertTokenizer:
-    """The given vocabulary, the one of the starting checkpoint, or one trained on the text."""
+) -> AnyTokenizer:
+    """The given vocabulary, the one of the starting checkpoint, or one trained on the text.
+
+    Its files are written to the output folder.
+    """
     section = config.processor.tokenizer
     if start is not None:
         tokenizer = _extended_tokenizer(config, start) or checkpoint_tokenizer(config, start)
     elif section.vocab_file:
-        tokenizer = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
+        tokenizer = load_tokenizer(section)
     else:
         assert text.train is not None
         logger.info("training a vocabulary of at most %d tokens", section.train_vocab_size)
-        vocabulary = train_vocab_file(
-            folder.vocabulary,
-            text.train,
-            section.train_vocab_size,
-            section.do_lower_case,
-            text.num_samples,
-        )
-        tokenizer = BertTokenizer(vocabulary, section.do_lower_case)
-    write_vocab(tokenizer.vocab, folder.vocabulary)
-    logger.info("vocabulary: %d tokens, %s", tokenizer.vocab_size, folder.vocabulary)
+        tokenizer = train_tokenizer(section, text.train, text.num_samples)
+    written = save_tokenizer(tokenizer, folder.root)
+    logger.info("vocabulary: %d tokens, %s", tokenizer.vocab_size, " and ".join(map(str, written)))
     return tokenizer
 
 
-def vocabulary_beside(checkpoint: AnyCheckpoint) -> Path:
-    """Where the run that wrote the checkpoint keeps its vocabulary."""
-    return RunFolder(checkpoint.path.parent.parent).vocabulary
+def folder_of_run(checkpoint: AnyCheckpoint) -> Path:
+    """The output folder of the run that wrote the checkpoint: its vocabulary is there."""
+    return checkpoint.path.parent.parent
 
 
 def _extended_tokenizer(config: RunConfig, start: AnyCheckpoint) -> BertTokenizer | None:
     """The given vocabulary when it is the checkpoint's with more tokens at its end."""
     if isinstance(start, ForeignCheckpoint):
         return None  # it was extended when it was opened
-    section, path = config.processor.tokenizer, vocabulary_beside(start)
-    if config.run_mode != "finetune" or not section.vocab_file or not path.is_file():
+    section, folder = config.processor.tokenizer, folder_of_run(start)
+    given = config.run_mode == "finetune" and section.type == BERT and section.vocab_file
+    if not given or not has_tokenizer(folder, BERT):
         return None
-    old = BertTokenizer.from_vocab_file(path, section.do_lower_case)
-    new = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
+    old, new = load_tokenizer_from(folder, section), load_tokenizer(section)
+    assert isinstance(new, BertTokenizer)
     same = old.fingerprint() == start.state.get("tokenizer_fingerprint")
     if not same or new.vocab_size == old.vocab_size or not is_extension(old.vocab, new.vocab):
         return None
@@ -166,25 +171,29 @@ def _extended_tokenizer(config: RunConfig, start: AnyCheckpoint) -> BertTokenize
     return new
 
 
-def checkpoint_tokenizer(config: RunConfig, checkpoint: AnyCheckpoint) -> BertTokenizer:
+def checkpoint_tokenizer(config: RunConfig, checkpoint: AnyCheckpoint) -> AnyTokenizer:
     """The tokenizer that the checkpoint's weights belong to.
 
-    `processor.tokenizer.vocab_file` where it is given, else `vocab.txt` in the checkpoint's run.
+    `processor.tokenizer.vocab_file` where it is given, else the files in the checkpoint's run.
     """
     if isinstance(checkpoint, ForeignCheckpoint):
         return checkpoint.make_tokenizer()
-    section = config.processor.tokenizer
-    beside = vocabulary_beside(checkpoint)
-    path = Path(section.vocab_file) if section.vocab_file else beside
-    if not path.is_file():
+    section, folder = config.processor.tokenizer, folder_of_run(checkpoint)
+    if section.vocab_file:
+        tokenizer = load_tokenizer(section)
+    elif has_tokenizer(folder, section.type):
+        tokenizer = load_tokenizer_from(folder, section)
+    else:
+        names = " and ".join(TOKENIZER_FILES[section.type])
         raise CheckpointError(
-            f"{checkpoint.path}: its vocabulary is not at {beside}; name it with --vocab_file"
+            f"{checkpoint.path}: its vocabulary ({names}) is not in {folder}; name it with "
+            "--vocab_file"
         )
-    tokenizer = BertTokenizer.from_vocab_file(path, section.do_lower_case)
     expected = checkpoint.state.get("tokenizer_fingerprint")
     if expected != tokenizer.fingerprint():
         raise CheckpointError(
-            f"{checkpoint.path}: was trained with another vocabulary than {path} (or with another "
-            "processor.tokenizer.do_lower_case); name the right one with --vocab_file"
+            f"{checkpoint.path}: was trained with another vocabulary than "
+            f"{section.vocab_file or folder} (or with another processor.tokenizer.do_lower_case); "
+            "name the right one with --vocab_file"
         )
     return tokenizer

@@ -14,14 +14,14 @@ from mindmlm.config.parallel_notes import parallel_notes
 from mindmlm.config.render import to_plain
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.loader import Prefetcher
-from mindmlm.data.prepare import CorpusSettings, PreparedCorpus, prepare_corpus
+from mindmlm.data.prepare import CorpusSettings
 from mindmlm.errors import CheckpointError
 from mindmlm.jobs.replicas import check_replicas
 from mindmlm.jobs.session import Session, open_session
-from mindmlm.jobs.start import AnyCheckpoint, starting_point, training_tokenizer, vocabulary_beside
+from mindmlm.jobs.start import AnyCheckpoint, folder_of_run, starting_point, training_tokenizer
 from mindmlm.runtime.files import write_text_atomic
 from mindmlm.runtime.launch.heartbeat import Heartbeat
-from mindmlm.tokenizers.bert import BertTokenizer, read_vocab
+from mindmlm.tokenizers.files import AnyTokenizer, load_tokenizer_from
 from mindmlm.training.callbacks.checkpoint import CheckpointCallback
 from mindmlm.training.callbacks.evaluation import EvaluationCallback
 from mindmlm.training.callbacks.metrics import MetricsCallback
@@ -51,22 +51,19 @@ def train(loaded: LoadedConfig, stop: StopRequest) -> bool:
         with session.main_first():
             text = build.corpus_settings(session.config, cache)
             tokenizer = _tokenizer(session, start, text)
-            corpus = prepare_corpus(text, tokenizer, cache, progress=session.place.is_main)
+            task = build.task_of(session.config)
+            corpus = task.prepare(text, tokenizer, cache, progress=session.place.is_main)
         logger.info("%s", corpus.summary())
         job = _TrainingJob.create(session, tokenizer, corpus, start)
         return job.run(stop)
 
 
-def _tokenizer(
-    session: Session, start: AnyCheckpoint | None, text: CorpusSettings
-) -> BertTokenizer:
+def _tokenizer(session: Session, start: AnyCheckpoint | None, text: CorpusSettings) -> AnyTokenizer:
     """What rank 0 chooses and writes to the output folder, where the others read it."""
     config, folder = session.config, session.folder
     if session.place.is_main:
         return training_tokenizer(config, folder, start, text)
-    return BertTokenizer.from_vocab_file(
-        folder.vocabulary, config.processor.tokenizer.do_lower_case
-    )
+    return load_tokenizer_from(folder.root, config.processor.tokenizer)
 
 
 @dataclass
@@ -74,8 +71,8 @@ class _TrainingJob:
     """One training run with all its parts on this rank."""
 
     session: Session
-    tokenizer: BertTokenizer
-    corpus: PreparedCorpus
+    tokenizer: AnyTokenizer
+    corpus: build.Corpus
     model: build.ModelOnRank
     updater: build.Updater
     state: TrainState
@@ -89,8 +86,8 @@ class _TrainingJob:
     def create(
         cls,
         session: Session,
-        tokenizer: BertTokenizer,
-        corpus: PreparedCorpus,
+        tokenizer: AnyTokenizer,
+        corpus: build.Corpus,
         start: AnyCheckpoint | None,
     ) -> "_TrainingJob":
         """Build model and optimizer and bring them to the starting point.
@@ -224,11 +221,11 @@ class _TrainingJob:
 
 
 def _load_weights(
-    model: build.ModelOnRank, config: RunConfig, tokenizer: BertTokenizer, start: AnyCheckpoint
+    model: build.ModelOnRank, config: RunConfig, tokenizer: AnyTokenizer, start: AnyCheckpoint
 ) -> None:
     """Take over the weights; a vocabulary that has grown gets rows for its new tokens."""
     resize = None
     if start.state.get("tokenizer_fingerprint") != tokenizer.fingerprint():
-        old = read_vocab(vocabulary_beside(start))
-        resize = build.vocabulary_extension(model, config, old, tokenizer.vocab)
+        old = load_tokenizer_from(folder_of_run(start), config.processor.tokenizer)
+        resize = build.vocabulary_extension(model, config, old.vocab, tokenizer.vocab)
     build.load_model(model, start, resize)

@@ -9,11 +9,10 @@ import numpy as np
 
 from mindmlm import build
 from mindmlm.config.schema import RunConfig
-from mindmlm.data.prepare import PreparedCorpus, prepare_corpus
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.parallel.place import Place
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer, load_tokenizer
 from mindmlm.training.phases import PhaseTimer
 from mindmlm.training.state import TrainState
 from mindmlm.training.train_step import StepResult, TrainStep
@@ -27,8 +26,8 @@ class SmallRun:
     """
 
     config: RunConfig
-    tokenizer: BertTokenizer
-    corpus: PreparedCorpus
+    tokenizer: AnyTokenizer
+    corpus: build.Corpus
     model: build.ModelOnRank
     updater: build.Updater
     state: TrainState
@@ -46,9 +45,9 @@ class SmallRun:
         Raises:
             ConfigError, DataError: as in a run.
         """
-        section = config.processor.tokenizer
-        tokenizer = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
-        corpus = prepare_corpus(build.corpus_settings(config, cache_dir), tokenizer, cache_dir)
+        tokenizer = load_tokenizer(config.processor.tokenizer)
+        text = build.corpus_settings(config, cache_dir)
+        corpus = build.task_of(config).prepare(text, tokenizer, cache_dir, progress=False)
         model = build.build_model(config, tokenizer, place)
         updater = build.build_updater(config, model)
         state = TrainState(loss_scale=build.build_loss_scale(config))

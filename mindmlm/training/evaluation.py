@@ -1,7 +1,7 @@
 """Evaluation: sums over all batches, then one division."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,31 +9,54 @@ import numpy as np
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.pipeline import StageForward
 
+# Loss, correct predictions and positions, summed up.
+NUMBER_OF_SUMS = 3
+# exp() of more than this is not a float any more.
+_LARGEST_EXPONENT = 700.0
+
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What evaluation found, over the chosen positions of all samples.
+    """What evaluation found, over the predicted positions of all samples.
 
     Args:
-        loss: mean cross-entropy in nats.
-        perplexity: exp(loss).
-        masked_accuracy: share of positions whose most likely token is the right one.
+        values: measure -> value; `loss` (mean cross-entropy in nats) and `perplexity` are there,
+            an accuracy is a share from 0 to 1.
         positions: how many positions counted.
     """
 
-    loss: float
-    perplexity: float
-    masked_accuracy: float
+    values: Mapping[str, float]
     positions: int
 
     def metrics(self, step: int) -> dict[str, float]:
         """The line of `metrics.jsonl`."""
-        return {
-            "step": step,
-            "eval_loss": self.loss,
-            "eval_perplexity": self.perplexity,
-            "eval_masked_accuracy": self.masked_accuracy,
-        }
+        return {"step": step, **{f"eval_{name}": value for name, value in self.values.items()}}
+
+    def describe(self) -> str:
+        """The measures for people."""
+        words = [_shown(name, value) for name, value in self.values.items()]
+        return f"{', '.join(words)} ({self.positions} positions)"
+
+
+def _shown(name: str, value: float) -> str:
+    words = name.replace("_", " ")
+    if name.endswith("accuracy"):
+        return f"{words} {100.0 * value:.2f}%"
+    return f"{words} {value:.4f}" if name == "loss" else f"{words} {value:.2f}"
+
+
+def token_measures(sums: Sequence[float], accuracy: str) -> EvaluationResult:
+    """Loss, perplexity and the accuracy, which is called `accuracy`, of sums over all samples."""
+    loss_sum, correct, positions = sums
+    count = max(positions, 1.0)
+    loss = loss_sum / count
+    values = {"loss": loss, "perplexity": perplexity(loss), accuracy: correct / count}
+    return EvaluationResult(values, round(positions))
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss), always finite."""
+    return math.exp(min(loss, _LARGEST_EXPONENT))
 
 
 class Evaluator:
@@ -44,6 +67,7 @@ class Evaluator:
         batches: called for each evaluation; gives the arrays of each batch of this rank. The first
             array has a row a sample and a column a position.
         agreement: with the other ranks, which have the other batches.
+        measures: what the three sums over all ranks say.
     """
 
     def __init__(
@@ -51,10 +75,12 @@ class Evaluator:
         forward: StageForward,
         batches: Callable[[], Iterable[tuple[np.ndarray, ...]]],
         agreement: Agreement,
+        measures: Callable[[Sequence[float]], EvaluationResult],
     ) -> None:
         self.forward = forward
         self.batches = batches
         self.agreement = agreement
+        self.measures = measures
 
     def run(self) -> EvaluationResult:
         """Go through all batches once; dropout is off."""
@@ -64,10 +90,5 @@ class Evaluator:
             outputs = self.forward(arrays, arrays[0].size)
             if outputs is not None:
                 sums.append([float(output.asnumpy()) for output in outputs])
-        mine = [math.fsum(column) for column in zip(*sums, strict=True)] or [0.0, 0.0, 0.0]
-        has_loss = self.agreement.place.has_loss
-        loss_sum, correct, positions = self.agreement.sums(mine, has_loss)
-        loss = loss_sum / max(positions, 1.0)
-        return EvaluationResult(
-            loss, math.exp(min(loss, 700.0)), correct / max(positions, 1.0), round(positions)
-        )
+        mine = [math.fsum(column) for column in zip(*sums, strict=True)] or [0.0] * NUMBER_OF_SUMS
+        return self.measures(self.agreement.sums(mine, self.agreement.place.has_loss))

@@ -19,13 +19,13 @@ class Evaluation:
         step: optimizer steps done before it.
         loss: mean negative log-likelihood of the chosen positions, in nats.
         perplexity: exp(loss).
-        masked_accuracy: share of chosen positions whose most likely token is right, 0 to 1.
+        measures: everything else that was measured, by name; accuracies are shares from 0 to 1.
     """
 
     step: int
     loss: float
     perplexity: float
-    masked_accuracy: float
+    measures: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,7 @@ class _Lines:
             record = json.loads(text)
             step = int(record["step"])
             if "eval_loss" in record:
-                names = ("eval_loss", "eval_perplexity", "eval_masked_accuracy")
-                self.evaluations.setdefault(
-                    step, Evaluation(step, *(_number(record, name) for name in names))
-                )
+                self.evaluations.setdefault(step, _evaluation(step, record))
             else:
                 loss, rate, speed = (
                     _number(record, name) for name in ("loss", "learning_rate", "tokens_per_second")
@@ -114,6 +111,16 @@ class _Lines:
                 f"{self.path}:{number}: not a line of a run's metrics: {text[:60]!r} "
                 f"({type(error).__name__}: {error})"
             ) from None
+
+
+def _evaluation(step: int, record: dict[str, Any]) -> Evaluation:
+    prefix = "eval_"
+    values = {
+        name.removeprefix(prefix): _number(record, name)
+        for name in record
+        if name.startswith(prefix)
+    }
+    return Evaluation(step, values.pop("loss"), values.pop("perplexity"), values)
 
 
 def _number(record: dict[str, Any], name: str) -> float:

@@ -34,11 +34,4 @@ class EvaluationCallback(Callback):
         with run.phases("evaluation"):
             result = run.evaluate()
         self.writer.write(result.metrics(run.state.step))
-        logger.info(
-            "step %d: held-out loss %.4f, perplexity %.2f, masked accuracy %.2f%% (%d positions)",
-            run.state.step,
-            result.loss,
-            result.perplexity,
-            100.0 * result.masked_accuracy,
-            result.positions,
-        )
+        logger.info("step %d: held-out %s", run.state.step, result.describe())

@@ -1,0 +1,19 @@
+"""The models that can be built, by `model.arch.type`."""
+
+from mindmlm.build.families.base import Family
+from mindmlm.build.families.bert import BERT_FOR_MASKED_LM
+from mindmlm.build.families.gpt2 import GPT2_LM_HEAD_MODEL
+from mindmlm.config.schema import RunConfig
+
+FAMILIES = {
+    "BertForMaskedLM": BERT_FOR_MASKED_LM,
+    "GPT2LMHeadModel": GPT2_LM_HEAD_MODEL,
+}
+
+
+def family_of(config: RunConfig) -> Family:
+    """The model that a configuration asks for."""
+    return FAMILIES[config.model.arch.type]
+
+
+__all__ = ["FAMILIES", "Family", "family_of"]

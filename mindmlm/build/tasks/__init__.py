@@ -1,0 +1,17 @@
+"""The tasks that a model can be trained for, by `trainer.type`."""
+
+from mindmlm.build.tasks.base import Corpus, Task
+from mindmlm.build.tasks.masked_lm import MaskedLMTask
+from mindmlm.config.schema import RunConfig
+
+TASKS: dict[str, type[Task]] = {
+    "MaskedLanguageModelingTrainer": MaskedLMTask,
+}
+
+
+def task_of(config: RunConfig) -> Task:
+    """The task that a configuration asks for."""
+    return TASKS[config.trainer.type](config)
+
+
+__all__ = ["TASKS", "Corpus", "Task", "task_of"]
