@@ -64,6 +64,11 @@ class BatchLayout:
         """Return the place in the global batch of the first row of this rank's micro-batch."""
         return (micro * self.data_parallel + self.data_parallel_rank) * self.batch_size
 
+    def rows(self, micro: int) -> np.ndarray:
+        """Return the places in the global batch of the rows of this rank's micro-batch, int64."""
+        first = self.first_row(micro)
+        return np.arange(first, first + self.batch_size, dtype=np.int64)
+
 
 class TrainBatches:
     """Training batches; the batch of a step is computed from the step's number alone.
@@ -109,8 +114,7 @@ class TrainBatches:
 
     def rows_in_global_batch(self, micro: int) -> np.ndarray:
         """Return the places of this rank's rows in the global batch, int64 [batch_size]."""
-        first = self.layout.first_row(micro)
-        return np.arange(first, first + self.layout.batch_size, dtype=np.int64)
+        return self.layout.rows(micro)
 
     def _micro_batch(self, step: int, place: int) -> MaskedBatch:
         sample_ids, epochs = self._order.at(place, self.layout.batch_size)

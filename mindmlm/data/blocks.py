@@ -14,8 +14,8 @@ class SampleMaker(Protocol):
     def add(self, tokens: np.ndarray, word_starts: np.ndarray, lengths: Sequence[int]) -> None:
         """Take one document: its tokens [n], word starts [n] and the tokens of each line."""
 
-    def finish(self) -> None:
-        """Write what is still held."""
+    def finish(self) -> int:
+        """Write what is still held; return the tokens that are left out."""
 
 
 class LineSamples:
@@ -38,8 +38,9 @@ class LineSamples:
                 self._writer.append(tokens[first:last], _from_start(word_starts[first:last]))
             begin += length
 
-    def finish(self) -> None:
-        """Nothing is held back."""
+    def finish(self) -> int:
+        """Nothing is held back or left out."""
+        return 0
 
 
 def cut_blocks(
@@ -97,10 +98,11 @@ class PackedSamples:
         self._write(full)
         self._tokens, self._word_starts = self._tokens[full:], self._word_starts[full:]
 
-    def finish(self) -> None:
-        """Write the last, shorter block."""
+    def finish(self) -> int:
+        """Write the last, shorter block; nothing is left out."""
         self._write(len(self._tokens))
         self._tokens, self._word_starts = self._tokens[:0], self._word_starts[:0]
+        return 0
 
     def _write(self, count: int) -> None:
         for begin in range(0, count, self._block):

@@ -12,60 +12,23 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from mindmlm.data.blocks import LineSamples, PackedSamples, SampleMaker
 from mindmlm.data.cache import cached_folder
 from mindmlm.data.encoding import EncodedChunk
 from mindmlm.data.encoding_pool import encode_documents
-from mindmlm.data.packing import IsolatedSamples
 from mindmlm.data.references import ReferenceLines, reference_state
 from mindmlm.data.report import ReadReport
-from mindmlm.data.segmentation import (
-    DEFAULT_OPTIONS,
-    REFERENCE_FILE,
-    SegmenterOptions,
-    piece_groups,
-    segmenter_version,
-)
+from mindmlm.data.sample_making import SampleForm, SampleSettings
+from mindmlm.data.segmentation import REFERENCE_FILE, segmenter_version
 from mindmlm.data.sources.base import Source, read_documents
-from mindmlm.data.store import (
-    DOCUMENTS,
-    FORMAT_VERSION,
-    SINGLE,
-    TokenStore,
-    TokenStoreWriter,
-)
+from mindmlm.data.store import BLOCKS, FORMAT_VERSION, TokenStore, TokenStoreWriter
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import write_text_atomic
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer
 
 MULTI_PROCESS_BYTES = 8 << 20
 TRAIN, EVALUATION = "train", "evaluation"
 _REPORT = "report.json"
 _HASH_RANGE = 1 << 64
-
-
-@dataclass(frozen=True)
-class SampleSettings:
-    """How text becomes samples.
-
-    Attributes:
-        sample_mode: "line" or "packed".
-        max_seq_length: tokens of a row with [CLS] and [SEP], at least 3.
-        segmenter: a name in `mindmlm.data.segmentation.SEGMENTERS`. Token masking needs no words:
-            "none" is faster to prepare.
-        segmenter_options: of jieba and rjieba.
-        reference_file: word ids for the segmenter "reference_file".
-        isolate_documents: "packed" keeps documents whole and apart, see `IsolatedSamples`.
-        workers: processes for input above 8 MB; no influence on the result.
-    """
-
-    sample_mode: str = "line"
-    max_seq_length: int = 128
-    segmenter: str = "none"
-    segmenter_options: SegmenterOptions = DEFAULT_OPTIONS
-    reference_file: str = ""
-    workers: int = 2
-    isolate_documents: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,16 +49,22 @@ class CorpusJob:
     Attributes:
         source: see `Source`.
         settings: see `SampleSettings`.
-        tokenizer: see `BertTokenizer`.
+        tokenizer: its kind decides what the samples are for.
         num_samples: most documents read; None = all.
         progress: show a bar on standard error.
+        for_evaluation: all of it is evaluation text.
     """
 
     source: Source
     settings: SampleSettings
-    tokenizer: BertTokenizer
+    tokenizer: AnyTokenizer
     num_samples: int | None
     progress: bool
+    for_evaluation: bool = False
+
+    @property
+    def _form(self) -> SampleForm:
+        return SampleForm(self.settings, self.tokenizer)
 
     def prepare(self, cache_dir: Path) -> tuple[TokenStore, ReadReport]:
         """Return a store of all documents.
@@ -149,37 +118,26 @@ class CorpusJob:
         report = ReadReport()
         hashes = _HashRange()
         with ExitStack() as stack:
-            vocab_size, form = self.tokenizer.vocab_size, self._row_form()
+            vocab_size, form = self.tokenizer.vocab_size, self._form
             writers = [
-                stack.enter_context(TokenStoreWriter(folder / side, vocab_size, form))
+                stack.enter_context(TokenStoreWriter(folder / side, vocab_size, form.row_form))
                 for side in sides
             ]
-            makers = [self._sample_maker(writer) for writer in writers]
+            makers = [
+                form.maker(writer, self.for_evaluation or side == EVALUATION)
+                for writer, side in zip(writers, sides, strict=True)
+            ]
             for text_hash, tokens, word_starts, lengths in self._documents(report):
                 held_out = text_hash < threshold
                 if held_out:
-                    # Evaluation masks tokens; its samples must not depend on the segmenter.
-                    word_starts = piece_groups(self.tokenizer.is_continuation[tokens])
+                    word_starts = form.evaluation_starts(tokens, word_starts)
                 makers[held_out].add(tokens, word_starts, lengths)
                 hashes = hashes.including(text_hash)
-            for maker in makers:
-                maker.finish()
+            report.dropped_tokens = sum(maker.finish() for maker in makers)
         report.samples = sum(writer.num_samples for writer in writers)
         report.tokens = sum(writer.num_tokens for writer in writers)
         write_text_atomic(folder / _REPORT, json.dumps(report.to_dict(), ensure_ascii=False))
         return hashes
-
-    def _row_form(self) -> str:
-        packed = self.settings.sample_mode == "packed"
-        return DOCUMENTS if packed and self.settings.isolate_documents else SINGLE
-
-    def _sample_maker(self, writer: TokenStoreWriter) -> SampleMaker:
-        block = self.settings.max_seq_length - 2
-        if self._row_form() == DOCUMENTS:
-            return IsolatedSamples(writer, block, self.tokenizer.sep_id, self.tokenizer.cls_id)
-        if self.settings.sample_mode == "packed":
-            return PackedSamples(writer, block, self.tokenizer.sep_id)
-        return LineSamples(writer, block)
 
     def _documents(
         self, report: ReadReport
@@ -231,6 +189,7 @@ class CorpusJob:
             "settings": settings,
             "num_samples": self.num_samples,
             "holdout_fraction": fraction,
+            "keeps_rest": self.for_evaluation and self._form.row_form == BLOCKS,
         }
         text = json.dumps(parts, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from mindmlm.data.segmentation import (
     word_starts,
 )
 from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer
+from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
 
 # Of a line: bool [n] "a word begins here", None = it falls back to token masking.
 Starts = np.ndarray | None
@@ -29,7 +32,7 @@ class EncodedChunk:
         lines: int64 [documents], lines in each.
         lengths: int64 [lines], tokens in each line.
         tokens: int32 [tokens].
-        word_starts: bool [tokens].
+        word_starts: bool [tokens]; empty where words do not matter.
         segmented, fallbacks: int64 [documents], lines that went through the segmenter, and lines
             of those that fell back.
     """
@@ -43,8 +46,34 @@ class EncodedChunk:
     fallbacks: np.ndarray
 
 
+class Encoder(Protocol):
+    """From documents to tokens."""
+
+    def encode(
+        self,
+        documents: Sequence[Sequence[str]],
+        references: Sequence[list[int]] | None = None,
+    ) -> EncodedChunk:
+        """Encode documents given as lists of lines; see `CorpusEncoder.encode`."""
+
+
+def make_encoder(
+    tokenizer: AnyTokenizer, segmenter: str, options: SegmenterOptions = DEFAULT_OPTIONS
+) -> Encoder:
+    """Return what encodes documents for a kind of tokenizer.
+
+    Raises:
+        ValueError: words are asked for, and the tokenizer is GPT-2's, which needs none.
+    """
+    if not isinstance(tokenizer, GPT2Tokenizer):
+        return CorpusEncoder(tokenizer, segmenter, options)
+    if segmenter != "none":
+        raise ValueError(f"GPT-2 reads tokens, not words; segmenter {segmenter} has no use")
+    return DocumentEncoder(tokenizer)
+
+
 class CorpusEncoder:
-    """Tokenizer and segmenter together.
+    """Tokenizer and segmenter together; every line is encoded by itself.
 
     Args:
         tokenizer: see `BertTokenizer`.
@@ -123,6 +152,41 @@ class CorpusEncoder:
             for ids, places in zip(tokens, references, strict=True)
         ]
         return tokens, starts
+
+
+class DocumentEncoder:
+    """Encodes each document as one text, line ends included.
+
+    Args:
+        tokenizer: spells white space and line ends.
+    """
+
+    def __init__(self, tokenizer: GPT2Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def encode(
+        self,
+        documents: Sequence[Sequence[str]],
+        references: Sequence[list[int]] | None = None,
+    ) -> EncodedChunk:
+        """Encode documents given as lists of lines; each counts as one line.
+
+        Args:
+            documents: the lines of each.
+            references: must be None: there are no words.
+        """
+        assert references is None
+        tokens = self._tokenizer.encode_ids(["\n".join(document) for document in documents])
+        none = np.zeros(len(documents), np.int64)
+        return EncodedChunk(
+            hashes=np.array([document_hash(document) for document in documents], np.uint64),
+            lines=np.ones(len(documents), np.int64),
+            lengths=np.array([len(ids) for ids in tokens], np.int64),
+            tokens=np.concatenate([np.zeros(0, np.int32), *tokens]),
+            word_starts=np.zeros(0, np.bool_),
+            segmented=none,
+            fallbacks=none,
+        )
 
 
 def document_hash(lines: Sequence[str]) -> int:

@@ -10,13 +10,13 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from mindmlm.data.encoding import CorpusEncoder, EncodedChunk
+from mindmlm.data.encoding import EncodedChunk, make_encoder
 from mindmlm.data.encoding_worker import read_chunk, write_json
 from mindmlm.data.references import ReferenceLines
 from mindmlm.data.segmentation import DEFAULT_OPTIONS, SegmenterOptions
 from mindmlm.data.sources.base import Document
 from mindmlm.errors import DataError
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer
 
 CHUNK_CHARACTERS = 1 << 17
 _AHEAD_PER_WORKER = 2
@@ -26,7 +26,7 @@ Chunk = tuple[list[tuple[str, ...]], list[list[int]] | None]
 
 def encode_documents(
     documents: Iterable[Document],
-    tokenizer: BertTokenizer,
+    tokenizer: AnyTokenizer,
     segmenter: str,
     workers: int,
     options: SegmenterOptions = DEFAULT_OPTIONS,
@@ -36,7 +36,7 @@ def encode_documents(
 
     Args:
         documents: read as they are needed; a few chunks are in flight at any time.
-        tokenizer, segmenter: see `CorpusEncoder`.
+        tokenizer, segmenter: see `make_encoder`.
         workers: processes; 1 = in this process.
         options: of jieba and rjieba.
         references: word ids from a file.
@@ -46,7 +46,7 @@ def encode_documents(
     """
     chunks = _with_references(_chunks(documents), references)
     if workers == 1:
-        encoder = CorpusEncoder(tokenizer, segmenter, options)
+        encoder = make_encoder(tokenizer, segmenter, options)
         for lines, places in chunks:
             yield encoder.encode(lines, places)
         return
@@ -78,11 +78,10 @@ class _Workers:
     """Processes, each served by one thread that waits for it."""
 
     def __init__(
-        self, tokenizer: BertTokenizer, segmenter: str, options: SegmenterOptions, workers: int
+        self, tokenizer: AnyTokenizer, segmenter: str, options: SegmenterOptions, workers: int
     ) -> None:
         self._setup = {
-            "vocab": tokenizer.vocab,
-            "do_lower_case": tokenizer.do_lower_case,
+            "tokenizer": tokenizer.setup(),
             "segmenter": segmenter,
             "user_words": options.user_words,
             "hmm": options.hmm,

@@ -15,9 +15,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from mindmlm.data.encoding import CorpusEncoder, EncodedChunk
+from mindmlm.data.encoding import EncodedChunk, make_encoder
 from mindmlm.data.segmentation import SegmenterOptions
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import tokenizer_from_setup
 
 _LENGTH = struct.Struct("<Q")
 
@@ -72,9 +72,9 @@ def _read_exactly(stream: IO[bytes], count: int) -> bytes:
 def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     """Encode until the requests end; the first one describes tokenizer and segmenter."""
     setup = read_json(requests)
-    tokenizer = BertTokenizer(setup["vocab"], setup["do_lower_case"])
+    tokenizer = tokenizer_from_setup(setup["tokenizer"])
     options = SegmenterOptions(tuple(setup["user_words"]), setup["hmm"])
-    encoder = CorpusEncoder(tokenizer, setup["segmenter"], options)
+    encoder = make_encoder(tokenizer, setup["segmenter"], options)
     while True:
         try:
             documents, references = read_json(requests)

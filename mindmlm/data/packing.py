@@ -88,11 +88,12 @@ class IsolatedSamples:
             starts[0] = True
             self._place(tokens[begin:end].copy(), starts)
 
-    def finish(self) -> None:
-        """Write the rows that are still open, the oldest first."""
+    def finish(self) -> int:
+        """Write the rows that are still open, the oldest first; nothing is left out."""
         for number in sorted(self._rows):
             self._write(number)
         self._rooms = []
+        return 0
 
     def _place(self, tokens: np.ndarray, starts: np.ndarray) -> None:
         needed = len(tokens) + len(self._between)

@@ -4,14 +4,15 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mindmlm.data.corpus_job import CorpusJob, SampleSettings
+from mindmlm.data.corpus_job import CorpusJob
 from mindmlm.data.prepare_records import RecordJob, SampleStore
 from mindmlm.data.records.files import RecordFile
 from mindmlm.data.report import ReadReport
+from mindmlm.data.sample_making import SampleSettings
 from mindmlm.data.sources.base import Source
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import DataError
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class PreparedCorpus:
 
 
 def prepare_corpus(
-    settings: CorpusSettings, tokenizer: BertTokenizer, cache_dir: Path, progress: bool = False
+    settings: CorpusSettings, tokenizer: AnyTokenizer, cache_dir: Path, progress: bool = False
 ) -> PreparedCorpus:
     """Tokenize the training and evaluation text, or open what an earlier run prepared.
 
@@ -96,7 +97,7 @@ def prepare_corpus(
 
     Args:
         settings: see `CorpusSettings`.
-        tokenizer: see `BertTokenizer`.
+        tokenizer: its kind decides what the samples are for: BERT's are masked, GPT-2's read on.
         cache_dir: made when missing.
         progress: show a bar on standard error while preparing.
 
@@ -120,7 +121,7 @@ def prepare_corpus(
 
 
 def prepare_evaluation(
-    settings: CorpusSettings, tokenizer: BertTokenizer, cache_dir: Path, progress: bool = False
+    settings: CorpusSettings, tokenizer: AnyTokenizer, cache_dir: Path, progress: bool = False
 ) -> tuple[TokenStore, ReadReport]:
     """Prepare only the evaluation text; training text is read only to hold documents out of it.
 
@@ -141,7 +142,7 @@ def prepare_evaluation(
 def _prepare_records(
     settings: CorpusSettings,
     records: RecordSettings,
-    tokenizer: BertTokenizer,
+    tokenizer: AnyTokenizer,
     cache_dir: Path,
     progress: bool,
 ) -> PreparedCorpus:
@@ -155,7 +156,7 @@ def _prepare_records(
 
 
 def _record_job(
-    settings: CorpusSettings, records: RecordSettings, tokenizer: BertTokenizer, progress: bool
+    settings: CorpusSettings, records: RecordSettings, tokenizer: AnyTokenizer, progress: bool
 ) -> RecordJob:
     return RecordJob(
         records.train,
@@ -168,8 +169,10 @@ def _record_job(
 
 
 def _evaluation_job(
-    settings: CorpusSettings, source: Source, tokenizer: BertTokenizer, progress: bool
+    settings: CorpusSettings, source: Source, tokenizer: AnyTokenizer, progress: bool
 ) -> CorpusJob:
     # Evaluation masks tokens; its samples must not depend on the segmenter.
     samples = replace(settings.samples, segmenter="none")
-    return CorpusJob(source, samples, tokenizer, settings.eval_num_samples, progress)
+    return CorpusJob(
+        source, samples, tokenizer, settings.eval_num_samples, progress, for_evaluation=True
+    )

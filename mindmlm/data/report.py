@@ -20,6 +20,7 @@ class ReadReport:
         fallback_lines: lines of those that fell back to token masking because a token reaches
             over the border of a word.
         divided_documents: documents cut because they are larger than the reader holds.
+        dropped_tokens: predictions left out because they fill no block.
     """
 
     files: int = 0
@@ -33,6 +34,7 @@ class ReadReport:
     segmented_lines: int = 0
     fallback_lines: int = 0
     divided_documents: int = 0
+    dropped_tokens: int = 0
 
     def skip(self, reason: str, place: str) -> None:
         """Count one line or file that was left out."""
@@ -56,6 +58,8 @@ class ReadReport:
             )
         if self.divided_documents:
             lines.append(f"  {self.divided_documents:,} documents were divided: too large")
+        if self.dropped_tokens:
+            lines.append(f"  {self.dropped_tokens:,} tokens at the end fill no block: left out")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

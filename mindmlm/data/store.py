@@ -4,20 +4,22 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from mindmlm.data.text_size import TextSize
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import sync_directory, write_text_atomic
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _TOKENS, _WORD_STARTS, _ENDS, _META = "tokens.bin", "word_starts.bin", "ends.bin", "meta.json"
 _BUFFERED_TOKENS = 1 << 16
 # What special tokens inside of a sample mean, see `TokenStore.row_form`.
-SINGLE, PAIRS, DOCUMENTS = "single", "pairs", "documents"
+SINGLE, PAIRS, DOCUMENTS, BLOCKS = "single", "pairs", "documents", "blocks"
 
 
 def token_dtype(vocab_size: int) -> np.dtype:
@@ -33,7 +35,9 @@ class TokenStore:
         num_samples, num_tokens: totals.
         fingerprint: hexadecimal digest of all tokens, word starts and borders.
         row_form: "single": a sample is one text; "pairs": `A [SEP] B`, two segments; "documents":
-            `A [SEP] [CLS] B ...`, texts that must not see each other.
+            `A [SEP] [CLS] B ...`, texts that must not see each other; "blocks": a piece of a stream
+            in which every token is predicted from those before it. Blocks have no word starts.
+        text: words and bytes of what is predicted, where they were counted.
 
     Raises:
         DataError: the folder is missing, incomplete, damaged or of another version.
@@ -46,10 +50,13 @@ class TokenStore:
         self.num_tokens: int = meta["num_tokens"]
         self.fingerprint: str = meta["fingerprint"]
         self.row_form: str = meta["row_form"]
+        self.text = TextSize(**meta["text"]) if meta["text"] else None
         # As plain arrays: every slice of a `memmap` costs more than the copy of a row.
         token_type = np.dtype(meta["token_dtype"])
         self._tokens = np.asarray(np.memmap(path / _TOKENS, token_type, "r"))
-        self._word_starts = np.asarray(np.memmap(path / _WORD_STARTS, np.bool_, "r"))
+        self._word_starts: np.ndarray | None = None
+        if self.row_form != BLOCKS:
+            self._word_starts = np.asarray(np.memmap(path / _WORD_STARTS, np.bool_, "r"))
         self._ends = np.asarray(np.memmap(path / _ENDS, np.dtype("<i8"), "r"))
 
     def lengths(self, sample_ids: np.ndarray) -> np.ndarray:
@@ -72,14 +79,14 @@ class TokenStore:
         return tokens, word_starts, self.fill(sample_ids, tokens, word_starts)
 
     def fill(
-        self, sample_ids: np.ndarray, tokens: np.ndarray, word_starts: np.ndarray
+        self, sample_ids: np.ndarray, tokens: np.ndarray, word_starts: np.ndarray | None = None
     ) -> np.ndarray:
         """Write samples into the front of rows; what lies behind them stays.
 
         Args:
             sample_ids: int64 [B], each in -1 .. num_samples - 1; -1 writes nothing.
             tokens: int32 [B, width]; longer samples are cut.
-            word_starts: bool [B, width].
+            word_starts: bool [B, width]; None = not wanted.
 
         Returns:
             lengths int64 [B].
@@ -91,7 +98,8 @@ class TokenStore:
         width = int(lengths.max(initial=0))
         inside = None if (lengths == width).all() else np.arange(width) < lengths[:, None]
         for values, rows in ((self._tokens, tokens), (self._word_starts, word_starts)):
-            _copy_rows(values, begins, inside, rows[:, :width])
+            if values is not None and rows is not None:
+                _copy_rows(values, begins, inside, rows[:, :width])
         return lengths
 
     def tokens(self, begin: int, count: int) -> np.ndarray:
@@ -138,6 +146,7 @@ class TokenStoreWriter:
 
     Attributes:
         num_samples, num_tokens: totals so far.
+        text: see `TokenStore`; may be set before the end.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
@@ -151,13 +160,14 @@ class TokenStoreWriter:
         self._partial.mkdir(parents=True)
         self._dtype = token_dtype(vocab_size)
         self._files: dict[str, BinaryIO] = {
-            name: (self._partial / name).open("xb") for name in (_TOKENS, _WORD_STARTS, _ENDS)
+            name: (self._partial / name).open("xb") for name in _file_names(row_form)
         }
         self._digests = {name: hashlib.blake2b(digest_size=16) for name in self._files}
-        self._pending: list[tuple[np.ndarray, np.ndarray]] = []
+        self._pending: list[tuple[np.ndarray, ...]] = []
         self._pending_tokens = 0
         self.num_samples = 0
         self.num_tokens = 0
+        self.text: TextSize | None = None
 
     def __enter__(self) -> "TokenStoreWriter":
         return self
@@ -173,10 +183,17 @@ class TokenStoreWriter:
         else:
             self._discard()
 
-    def append(self, tokens: np.ndarray, word_starts: np.ndarray) -> None:
-        """Add one sample of at least one token; both arrays are [n] and are copied."""
+    def append(self, tokens: np.ndarray, word_starts: np.ndarray | None = None) -> None:
+        """Add one sample of at least one token; both arrays are [n] and are copied.
+
+        Samples of the form "blocks" have no word starts, all others have.
+        """
         # Views would keep the whole chunk they were cut from in memory.
-        self._pending.append((tokens.astype(self._dtype), word_starts.astype(np.bool_)))
+        sample = [tokens.astype(self._dtype)]
+        if self._row_form != BLOCKS:
+            assert word_starts is not None
+            sample.append(word_starts.astype(np.bool_))
+        self._pending.append(tuple(sample))
         self._pending_tokens += len(tokens)
         self.num_samples += 1
         self.num_tokens += len(tokens)
@@ -186,11 +203,10 @@ class TokenStoreWriter:
     def _flush(self) -> None:
         if not self._pending:
             return
-        tokens = np.concatenate([sample[0] for sample in self._pending])
-        starts = np.concatenate([sample[1] for sample in self._pending])
+        arrays = [np.concatenate(parts) for parts in zip(*self._pending, strict=True)]
         lengths = np.array([len(sample[0]) for sample in self._pending], "<i8")
         ends = np.cumsum(lengths) + (self.num_tokens - self._pending_tokens)
-        for name, array in ((_TOKENS, tokens), (_WORD_STARTS, starts), (_ENDS, ends)):
+        for name, array in zip(self._files, [*arrays, ends], strict=True):
             data = array.tobytes()
             self._files[name].write(data)
             self._digests[name].update(data)
@@ -222,11 +238,17 @@ class TokenStoreWriter:
             "format_version": FORMAT_VERSION,
             "token_dtype": self._dtype.str,
             "row_form": self._row_form,
+            "text": asdict(self.text) if self.text else None,
             "num_samples": self.num_samples,
             "num_tokens": self.num_tokens,
             "sizes": {name: (self._partial / name).stat().st_size for name in self._files},
             "fingerprint": hashlib.blake2b(parts.encode(), digest_size=16).hexdigest(),
         }
+
+
+def _file_names(row_form: str) -> list[str]:
+    """Return the files of a store; word starts only where there are words."""
+    return [_TOKENS, *([] if row_form == BLOCKS else [_WORD_STARTS]), _ENDS]
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -251,5 +273,6 @@ def _check_consistent(path: Path, meta: dict[str, Any]) -> None:
         _WORD_STARTS: meta["num_tokens"],
         _ENDS: meta["num_samples"] * 8,
     }
+    expected = {name: expected[name] for name in _file_names(meta["row_form"])}
     if meta["sizes"] != expected or not meta["num_samples"] or not meta["fingerprint"]:
         raise DataError(f"{path / _META}: its sizes and totals do not agree")

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from mindmlm.data import corpus_job, encoding_pool
-from mindmlm.data.corpus_job import SampleSettings
 from mindmlm.data.encoding import CorpusEncoder, EncodedChunk
 from mindmlm.data.encoding_worker import read_chunk, serve, write_json
 from mindmlm.data.prepare import (
@@ -26,6 +25,7 @@ from mindmlm.data.prepare import (
     prepare_evaluation,
 )
 from mindmlm.data.report import ReadReport
+from mindmlm.data.sample_making import SampleSettings
 from mindmlm.data.samples import chinese_sample_path, english_topics, write_sample
 from mindmlm.data.segmentation import SegmenterOptions
 from mindmlm.data.sources.cleaned import Cleaning, cleaned
@@ -328,8 +328,7 @@ def test_a_worker_answers_what_the_encoder_gives_and_ends_with_its_input() -> No
     documents = [["学习 abc", "d"], ["数据，深度"], ["\u200b"]]
     requests, replies = io.BytesIO(), io.BytesIO()
     setup = {
-        "vocab": TOKENIZER.vocab,
-        "do_lower_case": True,
+        "tokenizer": TOKENIZER.setup(),
         "segmenter": "jieba",
         "user_words": ["学习数据 1000"],
         "hmm": False,

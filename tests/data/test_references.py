@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mindmlm.data.corpus_job import CorpusJob, SampleSettings
+from mindmlm.data.corpus_job import CorpusJob
 from mindmlm.data.references import ReferenceLines, reference_starts
+from mindmlm.data.sample_making import SampleSettings
 from mindmlm.data.sources.cleaned import Cleaning, cleaned
 from mindmlm.data.sources.files import FileSource
 from mindmlm.data.sources.options import ReadOptions

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from mindmlm.build_data.sources import corpus_sources
 from mindmlm.config import load_config
-from mindmlm.data.corpus_job import SampleSettings
 from mindmlm.data.prepare import CorpusSettings, PreparedCorpus, prepare_corpus
 from mindmlm.data.report import ReadReport
+from mindmlm.data.sample_making import SampleSettings
 from mindmlm.data.sources.base import read_documents
 from mindmlm.data.sources.sql_connection import Database
 from mindmlm.tokenizers.bert import SPECIAL_TOKENS, BertTokenizer
