@@ -12,9 +12,10 @@ import numpy as np
 from tqdm import tqdm
 
 from mindmlm.data.cache import cached_folder
+from mindmlm.data.causal.record_blocks import BlockWriters
 from mindmlm.data.record_rows import OriginalRows, originals, select, static_matrices
 from mindmlm.data.records.files import RecordFile
-from mindmlm.data.records.rows import STATIC, Columns
+from mindmlm.data.records.rows import CAUSAL, STATIC, Columns, count_rows
 from mindmlm.data.report import ReadReport
 from mindmlm.data.row_store import RowStore, RowStoreWriter
 from mindmlm.data.segmentation import piece_groups
@@ -22,6 +23,7 @@ from mindmlm.data.store import FORMAT_VERSION, PAIRS, SINGLE, TokenStore, TokenS
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import write_text_atomic
 from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer
 
 TRAIN, EVALUATION = "train", "evaluation"
 _REPORT = "report.json"
@@ -36,7 +38,7 @@ class RecordJob:
 
     Attributes:
         files: read in this order.
-        tokenizer: of the vocabulary of their ids.
+        tokenizer: of the vocabulary of their ids; its kind says what the rows must be.
         max_seq_length: L of the run.
         predictions: P of the run; None = that of the files.
         num_samples: most rows read; None = all.
@@ -44,7 +46,7 @@ class RecordJob:
     """
 
     files: Sequence[RecordFile]
-    tokenizer: BertTokenizer
+    tokenizer: AnyTokenizer
     max_seq_length: int
     predictions: int | None = None
     num_samples: int | None = None
@@ -124,9 +126,9 @@ class RecordJob:
             shutil.rmtree(folder / side, ignore_errors=True)
         lowest, highest = _HASH_RANGE, -1
         with ExitStack() as stack:
-            writers = _Writers(folder, self, stack)
+            writers = self._writers(folder, stack)
             for place, form, columns in self._batches(report):
-                rows = originals(form, columns, place)
+                rows = writers.originals(form, columns, place)
                 hashes = rows.hashes()
                 held_out = (
                     np.ones(len(hashes), np.bool_)
@@ -140,6 +142,12 @@ class RecordJob:
         write_text_atomic(folder / _REPORT, json.dumps(report.to_dict(), ensure_ascii=False))
         return lowest, highest
 
+    def _writers(self, folder: Path, stack: ExitStack) -> "_MaskedWriters | BlockWriters":
+        if isinstance(self.tokenizer, BertTokenizer):
+            return _MaskedWriters(folder, self, self.tokenizer, stack)
+        sides = (TRAIN, EVALUATION)
+        return BlockWriters(folder, sides, self.tokenizer, self.max_seq_length, stack)
+
     def _batches(self, report: ReadReport) -> Iterator[tuple[str, str, Columns]]:
         left = self.num_samples
         total = sum(file.path.stat().st_size for file in self.files)
@@ -152,7 +160,7 @@ class RecordJob:
         ) as bar:
             for file in self.files:
                 for form, columns in file.batches(self.tokenizer):
-                    count = len(columns["segment_ids"].lengths)
+                    count = count_rows(columns)
                     if left is not None and count > left:
                         columns, count = select(columns, np.arange(count) < left), left
                     if count:
@@ -165,17 +173,28 @@ class RecordJob:
                 bar.update(size)
 
 
-class _Writers:
+class _MaskedWriters:
     """The stores of both sides, made when the form of the first rows is known."""
 
-    def __init__(self, folder: Path, job: RecordJob, stack: ExitStack) -> None:
+    def __init__(
+        self, folder: Path, job: RecordJob, tokenizer: BertTokenizer, stack: ExitStack
+    ) -> None:
         self._folder = folder
         self._job = job
+        self._tokenizer = tokenizer
         self._stack = stack
         self._form: str | None = None
         self._row_form = SINGLE
         self._tokens: dict[str, TokenStoreWriter] = {}
         self._rows: RowStoreWriter | None = None
+
+    def originals(self, form: str, columns: Columns, place: str) -> OriginalRows:
+        if form == CAUSAL:
+            raise DataError(
+                f"{place}: its rows have no column but input_ids, as those of a GPT-2, and the run "
+                "trains a BERT; build records with a vocab.txt"
+            )
+        return originals(form, columns, place)
 
     def write(
         self, form: str, columns: Columns, rows: OriginalRows, held_out: np.ndarray, place: str
@@ -209,7 +228,7 @@ class _Writers:
                 f"to {length} and max_predictions_per_seq to null"
             )
         if self._rows is None:
-            path, vocab_size = self._folder / TRAIN, job.tokenizer.vocab_size
+            path, vocab_size = self._folder / TRAIN, self._tokenizer.vocab_size
             self._rows = RowStoreWriter(path, vocab_size, length, predictions)
             self._stack.callback(self._rows.close)
         self._rows.append(matrices)
@@ -224,9 +243,7 @@ class _Writers:
             )
         if side not in self._tokens:
             self._tokens[side] = self._stack.enter_context(
-                TokenStoreWriter(
-                    self._folder / side, self._job.tokenizer.vocab_size, self._row_form
-                )
+                TokenStoreWriter(self._folder / side, self._tokenizer.vocab_size, self._row_form)
             )
         begins = np.concatenate([[0], rows.ends[:-1]])
         if (rows.ends - begins).max() > self._job.max_seq_length:
@@ -244,7 +261,7 @@ class _Writers:
     def _word_starts(self, side: str, rows: OriginalRows) -> np.ndarray:
         # Evaluation masks tokens; its samples must not depend on the segmenter.
         if rows.word_starts is None or side == EVALUATION:
-            return piece_groups(self._job.tokenizer.is_continuation[rows.tokens])
+            return piece_groups(self._tokenizer.is_continuation[rows.tokens])
         return rows.word_starts
 
     def finish(self, report: ReadReport) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mindmlm.data.building.columns import ColumnMaker
 from mindmlm.data.building.encoded import EncodedDocuments
 from mindmlm.data.building.reader import ShardEnd, ShardReader
-from mindmlm.data.building.sampling import sample_rows
 from mindmlm.data.building.settings import BuildSettings
+from mindmlm.data.building.shard_rows import shard_rows
 from mindmlm.data.building.shards import (
     TFRECORD,
     ShardFolder,
@@ -21,16 +20,15 @@ from mindmlm.data.building.shards import (
     finished_manifest,
     publish_records,
 )
-from mindmlm.data.masking import VocabularyInfo
 from mindmlm.data.records.manifest import Manifest
 from mindmlm.data.records.tfrecord import read_tfrecord
 from mindmlm.data.report import ReadReport
 from mindmlm.data.sources.base import Source
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import write_text_atomic
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DATASET_FILE = "dataset.json"
 _PARTS_SUFFIX = ".parts"
 
@@ -46,7 +44,7 @@ class BuildResult:
 
 def build_dataset(
     source: Source,
-    tokenizer: BertTokenizer,
+    tokenizer: AnyTokenizer,
     settings: BuildSettings,
     output: Path,
     resume: bool = False,
@@ -99,7 +97,7 @@ class _Builder:
     def __init__(
         self,
         source: Source,
-        tokenizer: BertTokenizer,
+        tokenizer: AnyTokenizer,
         settings: BuildSettings,
         folder: ShardFolder,
         progress: bool,
@@ -109,13 +107,7 @@ class _Builder:
         self._settings = settings
         self._folder = folder
         self._progress = progress
-        self._maker = ColumnMaker(
-            settings.form,
-            settings.max_seq_length,
-            settings.masking,
-            VocabularyInfo.from_tokenizer(tokenizer),
-            settings.random_seed,
-        )
+        self._rows = shard_rows(settings, tokenizer)
         parts = {
             "format": FORMAT_VERSION,
             "source": source.identity(),
@@ -185,20 +177,8 @@ class _Builder:
         return written
 
     def _write_shard(self, number: int, end: ShardEnd, documents: EncodedDocuments) -> Manifest:
-        settings = self._settings
-        unique = settings.number_of(number)
-        passes = [
-            sample_rows(
-                documents,
-                settings.sentence_pairs,
-                settings.max_seq_length,
-                settings.short_seq_prob,
-                (settings.random_seed, unique, number_of_pass),
-            )
-            for number_of_pass in range(settings.dupe_factor)
-        ]
-        end.report["samples"] += sum(map(len, passes))
-        batches = self._maker.batches(documents, passes, unique)
+        count, batches = self._rows.of(documents, self._settings.number_of(number))
+        end.report["samples"] += count
         path = self._folder.shard(number)
         return publish_records(
             path, self._folder.record_format, batches, self._manifest(number, end)

@@ -16,7 +16,7 @@ from mindmlm.data.references import ReferenceLines
 from mindmlm.data.report import ReadReport
 from mindmlm.data.segmentation import REFERENCE_FILE
 from mindmlm.data.sources.base import Document, Position, Source
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer
 
 # MindSpore's index of a file takes about 1.5 kB of memory a row while it is written.
 _ROWS_OF_SHARD = 1 << 16
@@ -37,7 +37,7 @@ class ShardReader:
 
     Args:
         source: the text.
-        tokenizer: see `BertTokenizer`.
+        tokenizer: of the text.
         settings: see `BuildSettings`.
         last: manifest of the shard that reading goes on behind; None = from the beginning.
     """
@@ -45,7 +45,7 @@ class ShardReader:
     def __init__(
         self,
         source: Source,
-        tokenizer: BertTokenizer,
+        tokenizer: AnyTokenizer,
         settings: BuildSettings,
         last: Manifest | None,
     ) -> None:

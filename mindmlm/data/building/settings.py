@@ -24,8 +24,10 @@ class BuildSettings:
 
     Attributes:
         record_format: "mindrecord" or "tfrecord".
-        form: "static" masks now; "dynamic" leaves it to training.
-        max_seq_length: tokens of a row with its special ones.
+        form: "static" masks now; "dynamic" leaves it to training; "causal" are blocks for GPT-2,
+            which ``masking``, ``sentence_pairs`` and ``short_seq_prob`` do not concern.
+        max_seq_length: tokens of a row with its special ones; blocks hold one more.
+        sample_mode: of blocks: "packed" or "line", see `causal_samples`.
         masking: of static rows.
         sentence_pairs, short_seq_prob: see `sample_rows`.
         dupe_factor: passes over the text, each with other masks and other short rows.
@@ -41,6 +43,7 @@ class BuildSettings:
     record_format: str = TFRECORD
     form: str = STATIC
     max_seq_length: int = 128
+    sample_mode: str = "packed"
     masking: MaskingSettings = field(default_factory=MaskingSettings)
     sentence_pairs: str = SINGLE
     short_seq_prob: float = 0.1

@@ -11,10 +11,10 @@ import numpy as np
 
 from mindmlm.data.records.manifest import MANIFEST_SUFFIX, Manifest, verified_manifest
 from mindmlm.data.records.mindrecord import INDEX_SUFFIX, index_of, read_mindrecord
-from mindmlm.data.records.rows import STATIC, Columns
+from mindmlm.data.records.rows import DYNAMIC, Columns, count_rows
 from mindmlm.data.records.tfrecord import read_tfrecord
 from mindmlm.errors import DataError
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.base import Tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class RecordFile:
         stat = self.path.stat()
         return [str(self.path.resolve()), stat.st_size, stat.st_mtime_ns, self.loader]
 
-    def batches(self, tokenizer: BertTokenizer) -> Iterator[tuple[str, Columns]]:
+    def batches(self, tokenizer: Tokenizer) -> Iterator[tuple[str, Columns]]:
         """Yield (form, columns); the manifest is compared first where there is one.
 
         Raises:
@@ -105,12 +105,12 @@ class RecordFile:
         rows = 0
         for form, columns in READERS[self.loader](self.path):
             self._check(form, columns, tokenizer.vocab_size, rows)
-            rows += len(columns["segment_ids"].lengths)
+            rows += count_rows(columns)
             yield form, columns
         self._check_count(manifest, rows)
 
     def _check(self, form: str, columns: Columns, vocab_size: int, first: int) -> None:
-        tokens = columns["input_ids" if form == STATIC else "tokens"]
+        tokens = columns["tokens" if form == DYNAMIC else "input_ids"]
         wrong = np.flatnonzero((tokens.values < 0) | (tokens.values >= vocab_size))
         if len(wrong):
             row = int(np.searchsorted(np.cumsum(tokens.lengths), wrong[0], side="right"))

@@ -23,7 +23,7 @@ class Manifest:
     Attributes:
         files: name -> {"sha256", "size"}.
         rows: how many.
-        form: "static" or "dynamic".
+        form: "static", "dynamic" or "causal".
         max_seq_length: of the rows, special tokens included.
         tokenizer_fingerprint: of the vocabulary the ids belong to.
         build: digest of input and settings; files with the same one belong together.

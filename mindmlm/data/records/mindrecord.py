@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mindmlm.data.records.rows import FIELDS, Columns, Ragged, form_of
+from mindmlm.data.records.rows import FIELDS, Columns, Ragged, count_rows, form_of
 from mindmlm.errors import DataError
 
 _ROWS_AT_ONCE = 1024
@@ -58,7 +58,7 @@ def _write_rows(writer: Any, columns: Columns, fields: dict[str, str]) -> int:
     to the writer below, in the form that it is given by its Python side: for each field the
     number of bytes (8, big-endian), then the bytes.
     """
-    count = len(next(iter(columns.values())).lengths)
+    count = count_rows(columns)
     shards = writer._writer
     first = 0
     if count and not shards.is_open:
@@ -97,7 +97,7 @@ def read_mindrecord(path: Path) -> Iterator[tuple[str, Columns]]:
 
     Raises:
         DataError: unreadable, without its index, or its rows are neither of Google's form nor of
-            ours.
+            one of ours.
     """
     from mindspore.mindrecord import FileReader
 
@@ -115,7 +115,7 @@ def read_mindrecord(path: Path) -> Iterator[tuple[str, Columns]]:
             expected = " or ".join(", ".join(fields) for fields in FIELDS.values())
             raise DataError(
                 f"{path}: its columns are {', '.join(sorted(names))}; expected {expected} "
-                "(tools/build_dataset.py makes both)"
+                "(tools/build_dataset.py makes all of them)"
             )
         wanted = [name for name in FIELDS[form] if name in names]
         rows = iter(reader.get_next())

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STATIC, DYNAMIC = "static", "dynamic"
+STATIC, DYNAMIC, CAUSAL = "static", "dynamic", "causal"
 
 # Google's seven fields (google-research/bert, create_pretraining_data.py), and ours for rows that
-# are masked during training: tokens with their special ones, without padding.
+# are masked during training: tokens with their special ones, without padding. GPT-2's rows hold a
+# block of tokens (MindFormers r0.3, wikitext2_data_process.py).
 FIELDS: dict[str, dict[str, str]] = {
     STATIC: {
         "input_ids": "int64",
@@ -24,6 +25,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "segment_ids": "int64",
         "next_sentence_labels": "int64",
     },
+    CAUSAL: {"input_ids": "int32"},
 }
 
 
@@ -32,7 +34,7 @@ class Ragged:
     """One column of some rows.
 
     Attributes:
-        values: int64 or float32 [sum of lengths], row after row.
+        values: integers or float32 [sum of lengths], row after row.
         lengths: int64 [rows].
     """
 
@@ -52,8 +54,13 @@ class Ragged:
 Columns = dict[str, Ragged]
 
 
+def count_rows(columns: Columns) -> int:
+    """Return the number of rows."""
+    return len(next(iter(columns.values())).lengths)
+
+
 def form_of(names: set[str]) -> str | None:
-    """Return which form rows with these columns have; None = neither."""
+    """Return which form rows with these columns have; None = no known one."""
     for form, fields in FIELDS.items():
         needed = set(fields) - {"next_sentence_labels"}
         if needed <= names:

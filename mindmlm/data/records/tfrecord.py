@@ -71,7 +71,7 @@ def _form(path: Path, names: set[str]) -> str:
         expected = " or ".join(", ".join(fields) for fields in FIELDS.values())
         raise DataError(
             f"{path}: its records have the features {', '.join(sorted(names)) or 'none'}; expected "
-            f"{expected} (tools/build_dataset.py makes both)"
+            f"{expected} (tools/build_dataset.py makes all of them)"
         )
     return form
 
