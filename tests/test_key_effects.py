@@ -70,6 +70,9 @@ SHOWN_BY = {
     "context.mode": DEVICE,
     "context.device_target": "runtime/test_context.py::test_the_device_that_is_taken",
     "context.device_id": DEVICE,
+    "context.max_device_memory": (
+        "runtime/test_context.py::test_the_limit_of_memory_reaches_a_card_and_no_cpu"
+    ),
     "runner_config.epochs": LENGTH,
     "runner_config.batch_size": BATCHES,
     "runner_config.gradient_accumulation_steps": BATCHES,

@@ -70,7 +70,7 @@ def start_device(loaded: LoadedConfig) -> Device:
     """
     context = loaded.config.context
     card = device_number(context.device_id, loaded.config.use_parallel)
-    device = initialise(context.device_target, card, context.mode)
+    device = initialise(context.device_target, card, context.mode, context.max_device_memory)
     loaded.require_device(device.target)
     return device
 

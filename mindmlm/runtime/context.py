@@ -7,8 +7,9 @@ import ctypes
 import logging
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from mindmlm.config.schema.memory import parse_memory
 from mindmlm.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -20,23 +21,36 @@ _GROW_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Device:
-    """What the run uses: `target` is CPU or Ascend, `reason` why, in words."""
+    """What the run uses.
+
+    Args:
+        target: CPU or Ascend.
+        reason: why, in words.
+        notes: what of the settings has no effect on it.
+    """
 
     target: str
     reason: str
+    notes: tuple[str, ...] = ()
 
     def log(self) -> None:
         """Say what was chosen, once there is a log."""
         logger.info("device: %s (%s)", self.target, self.reason)
+        for note in self.notes:
+            logger.info("%s", note)
 
 
-def initialise(device_target: str, device_id: int, mode: int) -> Device:
-    """Set device and execution mode for this process.
+def initialise(
+    device_target: str, device_id: int, mode: int, max_device_memory: str | None = None
+) -> Device:
+    """Set device, execution mode and the limit of its memory for this process.
 
     Args:
         device_target: auto (Ascend if a card answers, else CPU), CPU or Ascend.
         device_id: number of the card on this machine.
         mode: 0 graph, 1 PyNative.
+        max_device_memory: most that MindSpore takes of a card, such as "31GB"; None = no limit.
+            Without effect on a CPU.
 
     Raises:
         ConfigError: Ascend was asked for and no card answers.
@@ -51,7 +65,18 @@ def initialise(device_target: str, device_id: int, mode: int) -> Device:
     else:
         mindspore.set_device("Ascend", device_id)
     mindspore.set_context(mode=mode)
+    if max_device_memory is None:
+        return device
+    if device.target == "CPU":
+        note = f"context.max_device_memory: {max_device_memory} has no effect on a CPU"
+        return replace(device, notes=(note,))
+    mindspore.runtime.set_memory(max_size=in_gigabytes(max_device_memory))
     return device
+
+
+def in_gigabytes(text: str) -> str:
+    """Return an amount of memory in the only form that MindSpore takes: "31.0GB", "0.5GB"."""
+    return f"{parse_memory(text) / 2**30:f}GB"
 
 
 def choose_device(device_target: str) -> Device:

@@ -19,6 +19,7 @@ GPT2 = [
     f"{TOKENIZER}type=GPT2Tokenizer",
 ]
 CUTS = "parallel_config."
+SEMI_AUTO = ["use_parallel=True", "parallel.parallel_mode=semi_auto_parallel"]
 
 # check -> (options refused, key named, part of the message, options just inside)
 RULES = {
@@ -129,10 +130,22 @@ RULES = {
         [f"{MODEL}compute_dtype=float32", "runner_wrapper.scale_sense=null"],
     ),
     "engine_has_mode": (
-        ["use_parallel=True", "parallel.parallel_mode=semi_auto_parallel"],
+        ["use_parallel=True", "parallel.parallel_mode=auto_parallel"],
         "parallel.parallel_mode",
-        "use 3 (hybrid_parallel)",
-        ["use_parallel=False", "parallel.parallel_mode=semi_auto_parallel"],
+        "use 1 (semi_auto_parallel, Ascend) or 3 (hybrid_parallel",
+        ["use_parallel=False", "parallel.parallel_mode=auto_parallel"],
+    ),
+    "engine_runs_on_device": (
+        [*SEMI_AUTO, "context.device_target=CPU"],
+        "parallel.parallel_mode",
+        "refused on a CPU: MindSpore's engine for it cuts Ascend graphs only; use 3 (hybrid",
+        [*SEMI_AUTO, "context.device_target=Ascend"],
+    ),
+    "semi_auto_has_graphs": (
+        [*SEMI_AUTO, "context.device_target=Ascend", "context.mode=1"],
+        "context.mode",
+        "no graph that parallel.parallel_mode 1 (semi_auto_parallel) could cut",
+        ["parallel.parallel_mode=1", "context.device_target=Ascend", "context.mode=1"],
     ),
     "mode_cuts_what_is_asked": (
         ["use_parallel=True", "parallel.parallel_mode=0", f"{CUTS}model_parallel=2"],

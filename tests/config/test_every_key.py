@@ -40,6 +40,7 @@ CHANGED = {
     "context.mode": "1",
     "context.device_target": "CPU",
     "context.device_id": "3",
+    "context.max_device_memory": "31GB",
     "parallel.parallel_mode": "3",
     "parallel.full_batch": "True",
     "parallel.enable_parallel_optimizer": "True",

@@ -1,5 +1,7 @@
 """Degrees, modes and the environment: what is worked out, refused and explained."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,14 +95,23 @@ def test_wrong_values_are_explained(load, options, message):
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("mode", [1, 2])
-def test_automatic_modes_are_refused_on_every_device_and_name_hybrid(load, mode):
-    options = ["use_parallel=True", f"parallel.parallel_mode={mode}"]
+def test_semi_automatic_mode_waits_for_the_device_and_names_hybrid_on_a_cpu(load):
+    options = ["use_parallel=True", "parallel.parallel_mode=1"]
     with pytest.raises(ConfigError, match=r"refused on a CPU.*use 3 \(hybrid_parallel\)"):
         load(*options, "context.device_target=CPU")
-    for device in ("auto", "Ascend"):
-        with pytest.raises(ConfigError, match=r"this version.*use 3 \(hybrid_parallel\)"):
-            load(*options, f"context.device_target={device}")
+    assert load(*options, "context.device_target=Ascend").parallel_mode == 1
+    Path("run.yaml").write_text("context: {device_target: auto}\n")
+    loaded = load_config("run.yaml", options, require_inputs=False)
+    loaded.require_device("Ascend")
+    with pytest.raises(ConfigError, match=r"parallel_mode=1: .*use 3 \(hybrid_parallel\)"):
+        loaded.require_device("CPU")
+
+
+@pytest.mark.parametrize("device", ["auto", "Ascend", "CPU"])
+def test_automatic_mode_is_refused_on_every_device(load, device):
+    options = ["use_parallel=True", "parallel.parallel_mode=2", f"context.device_target={device}"]
+    with pytest.raises(ConfigError, match=r"2 \(auto_parallel\) is refused.*use 1 .* or 3"):
+        load(*options)
 
 
 def test_what_model_parallel_does_not_divide_is_named(load):

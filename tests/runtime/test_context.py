@@ -1,5 +1,7 @@
 """Which device a run uses."""
 
+import logging
+
 import pytest
 
 from mindmlm.errors import ConfigError
@@ -36,6 +38,26 @@ def test_card_and_mode_reach_mindspore(monkeypatch, mode):
     monkeypatch.setattr(mindspore, "set_context", lambda **words: calls.append(words))
     context.initialise("auto", 3, mode)
     assert calls == [("Ascend", 3), {"mode": mode}]
+
+
+@pytest.mark.parametrize(("text", "given"), [("31GB", 31), ("0.5 tb", 512), ("512MiB", 0.5)])
+def test_the_limit_of_memory_reaches_a_card_and_no_cpu(monkeypatch, caplog, text, given):
+    import mindspore
+    from mindspore.runtime import memory
+
+    calls = []
+    monkeypatch.setattr(mindspore, "set_device", lambda *words: None)
+    monkeypatch.setattr(mindspore.runtime, "set_memory", lambda **words: calls.append(words))
+    monkeypatch.setattr(context, "ascend_answers", lambda: True)
+    context.initialise("Ascend", 0, 0, text)
+    ((name, size),) = calls.pop().items()
+    memory._check_memory_conf_valid(size)
+    assert (name, float(size[:-2])) == ("max_size", given)
+    assert context.initialise("Ascend", 0, 0).notes == ()
+    with caplog.at_level(logging.INFO):
+        context.initialise("CPU", 0, 0, text).log()
+    assert calls == []
+    assert f"max_device_memory: {text} has no effect on a CPU" in caplog.text
 
 
 def test_no_card_answers_on_a_machine_without_one(graph_mode):

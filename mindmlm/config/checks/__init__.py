@@ -15,7 +15,11 @@ from mindmlm.config.checks.data import (
     reference_file_is_usable,
     table_is_described,
 )
-from mindmlm.config.checks.device import dtype_runs_on_device, no_sinking_on_cpu
+from mindmlm.config.checks.device import (
+    dtype_runs_on_device,
+    engine_runs_on_device,
+    no_sinking_on_cpu,
+)
 from mindmlm.config.checks.files import paths_exist
 from mindmlm.config.checks.inputs import (
     checkpoint_is_given,
@@ -44,6 +48,7 @@ from mindmlm.config.checks.tokenizer import (
     merges_are_used,
     tokenizer_fits_network,
     trained_vocabulary_has_room,
+    semi_auto_has_graphs,
 )
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
@@ -73,6 +78,7 @@ CONSISTENCY: tuple[Check, ...] = (
     stages_have_layers,
     every_process_can_read,
     vocabulary_fits_embedding,
+    semi_auto_has_graphs,
     tokenizer_fits_network,
     merges_are_used,
     trained_vocabulary_has_room,
@@ -85,7 +91,11 @@ INPUTS: tuple[Check, ...] = (
     checkpoint_is_given,
     prediction_is_given,
 )
-DEVICE: tuple[DeviceCheck, ...] = (no_sinking_on_cpu, dtype_runs_on_device)
+DEVICE: tuple[DeviceCheck, ...] = (
+    no_sinking_on_cpu,
+    dtype_runs_on_device,
+    engine_runs_on_device,
+)
 LAUNCH: tuple[LaunchCheck, ...] = (processes_were_started,)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
+from mindmlm.config.schema.parallel import MODE_NAMES
 
 
 def no_sinking_on_cpu(config: RunConfig, device_target: str) -> Iterator[Problem]:
@@ -21,4 +22,16 @@ def dtype_runs_on_device(config: RunConfig, device_target: str) -> Iterator[Prob
         yield Problem(
             "model.model_config.compute_dtype",
             "bfloat16 is refused on a CPU: MindSpore has no bfloat16 MatMul there; use float32",
+        )
+
+
+def engine_runs_on_device(config: RunConfig, device_target: str) -> Iterator[Problem]:
+    """MindSpore refuses its own parallel engines on a CPU."""
+    mode = config.parallel_mode
+    if config.use_parallel and mode == 1 and device_target == "CPU":
+        yield Problem(
+            "parallel.parallel_mode",
+            f"{mode} ({MODE_NAMES[mode]}) is refused on a CPU: MindSpore's engine for it cuts "
+            "Ascend graphs only; use 3 (hybrid_parallel), which takes the same parallel_config on "
+            "a CPU and on Ascend",
         )

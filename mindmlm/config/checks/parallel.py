@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
-from mindmlm.config.schema.parallel import MODE_NAMES
 
 # Set by msrun, by mindmlm's launcher, by mpirun's wrappers and by ModelArts.
 WORLD_VARIABLES = ("MS_WORKER_NUM", "RANK_SIZE")
@@ -16,20 +15,24 @@ _SECTION, _MODEL = "parallel_config", "model.model_config"
 
 
 def engine_has_mode(config: RunConfig) -> Iterator[Problem]:
-    """MindSpore's automatic engines are for Ascend graphs."""
-    mode = config.parallel_mode
-    if not config.use_parallel or mode not in (1, 2):
-        return
-    where = (
-        "is refused on a CPU: MindSpore's automatic engines run on Ascend only"
-        if config.context.device_target == "CPU"
-        else "drives MindSpore's automatic engine for Ascend, which this version does not do yet"
-    )
-    yield Problem(
-        "parallel.parallel_mode",
-        f"{mode} ({MODE_NAMES[mode]}) {where}; use 3 (hybrid_parallel), which takes the same "
-        "parallel_config on a CPU and on Ascend",
-    )
+    """Mode 2 would leave the cuts to a search that nobody could check beforehand."""
+    if config.use_parallel and config.parallel_mode == 2:
+        yield Problem(
+            "parallel.parallel_mode",
+            "2 (auto_parallel) is refused: there MindSpore searches for the cuts itself, knows no "
+            "pipeline, and parallel_config would have no effect; use 1 (semi_auto_parallel, "
+            "Ascend) or 3 (hybrid_parallel, CPU and Ascend), which cut as parallel_config says",
+        )
+
+
+def semi_auto_has_graphs(config: RunConfig) -> Iterator[Problem]:
+    """The engine of mode 1 works on compiled graphs."""
+    if config.use_parallel and config.parallel_mode == 1 and config.context.mode != 0:
+        yield Problem(
+            "context.mode",
+            "1 (PyNative) has no graph that parallel.parallel_mode 1 (semi_auto_parallel) could "
+            "cut; use context.mode 0, or parallel_mode 3 (hybrid_parallel)",
+        )
 
 
 def mode_cuts_what_is_asked(config: RunConfig) -> Iterator[Problem]:

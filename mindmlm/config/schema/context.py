@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from mindmlm.config.schema.base import Section
+from mindmlm.config.schema.memory import MemoryText
 from mindmlm.config.schema.types import Count, Spellings
 
 _GPU_REASON = (
@@ -31,3 +32,8 @@ class ContextConfig(Section):
         "prints which one it took.",
     )
     device_id: Count = Field(default=0, description="Number of the card on this machine, from 0.")
+    max_device_memory: MemoryText | None = Field(
+        default=None,
+        description='Most memory that MindSpore takes of a card, such as "31GB" (1 GB = 2**30 '
+        "bytes). null = all that is free. Without effect on a CPU (the log says so).",
+    )

@@ -27,8 +27,8 @@ class ParallelConfig(Section):
     parallel_mode: Annotated[Literal[0, 1, 2, 3] | None, BeforeValidator(_MODES)] = Field(
         default=None,
         description="0: copies of the whole model, each with its own rows. 3: model and layers "
-        "are cut too, with explicit collectives (CPU and Ascend). 1 and 2 are MindSpore's own "
-        "engines for Ascend graphs, which this version does not drive yet: refused. null = 0 "
+        "are cut too, with explicit collectives (CPU and Ascend). 1: the same cuts, carried out "
+        "by MindSpore's own engine for Ascend graphs; refused on a CPU. 2: refused. null = 0 "
         "when only `data_parallel` is above 1, else 3.",
     )
     full_batch: Boolean = Field(
