@@ -17,7 +17,7 @@ from mindmlm.build.model import (
     vocabulary_extension,
 )
 from mindmlm.build.place import place_of
-from mindmlm.build.prediction import build_fill_mask, read_texts
+from mindmlm.build.prediction import read_texts
 from mindmlm.build.saving import layout_record, load_state, tensors_to_save
 from mindmlm.build.tasks import Corpus, Task, task_of
 from mindmlm.build.training import (
@@ -37,7 +37,6 @@ __all__ = [
     "batch_layout",
     "build_batches",
     "build_evaluator",
-    "build_fill_mask",
     "build_loss_scale",
     "build_model",
     "build_schedule",

@@ -16,8 +16,8 @@ from mindmlm.build_data.rows import isolates_documents
 from mindmlm.build_data.sources import corpus_sources
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import BatchLayout
-from mindmlm.data.sample_making import SampleSettings
 from mindmlm.data.prepare import CorpusSettings
+from mindmlm.data.sample_making import SampleSettings
 from mindmlm.models.dropout import DropoutSite, keep_masks
 from mindmlm.parallel.layout import cut
 from mindmlm.parallel.micro_batch import MicroBatch

@@ -1,18 +1,8 @@
-"""Prediction with a trained model."""
+"""The texts that a prediction is for."""
 
 from pathlib import Path
 
-from mindmlm.build.model import ModelOnRank
-from mindmlm.config.schema import RunConfig
 from mindmlm.errors import ConfigError
-from mindmlm.inference.fill_mask import FillMask
-from mindmlm.tokenizers.bert import BertTokenizer
-
-
-def build_fill_mask(config: RunConfig, model: ModelOnRank, tokenizer: BertTokenizer) -> FillMask:
-    """Prediction of blanks."""
-    positions = config.model.settings.max_position_embeddings
-    return FillMask(model.cell, tokenizer, positions, config.runner_config.batch_size)
 
 
 def read_texts(predict_data: str | list[str]) -> list[str]:

@@ -4,22 +4,28 @@ from typing import Any
 
 from mindmlm import build
 from mindmlm.config import LoadedConfig
-from mindmlm.jobs.session import start_device
-from mindmlm.jobs.start import checkpoint_of_one_process, checkpoint_tokenizer
+from mindmlm.jobs.session import meet
+from mindmlm.jobs.start import checkpoint_tokenizer, load_checkpoint
 
 
 def predict(loaded: LoadedConfig) -> list[dict[str, Any]]:
-    """Fill the blanks of `predict_data` with a checkpoint's model; see `FillMask`.
+    """Answer `predict_data` with a checkpoint's model: blanks that are filled, texts that go on.
 
-    One process does it: a checkpoint of any layout loads into one.
+    Nothing is written: the output folder may belong to a run that is training.
+
+    Returns:
+        A dict for each answer; the same on all ranks.
 
     Raises:
         ConfigError, DataError, CheckpointError: see their messages.
     """
-    start_device(loaded).log()
-    config, checkpoint = checkpoint_of_one_process(loaded.config)
+    device, met = meet(loaded)
+    device.log()
+    session, checkpoint = load_checkpoint(met)
+    config = session.config
     tokenizer = checkpoint_tokenizer(config, checkpoint)
-    model = build.build_model(config, tokenizer)
+    model = build.build_model(config, tokenizer, session.place)
     build.load_model(model, checkpoint)
+    predictor = build.task_of(config).predictor(model, tokenizer, session.agreement)
     assert config.predict_data is not None
-    return build.build_fill_mask(config, model, tokenizer)(build.read_texts(config.predict_data))
+    return predictor(build.read_texts(config.predict_data))

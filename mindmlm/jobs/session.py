@@ -75,13 +75,11 @@ def start_device(loaded: LoadedConfig) -> Device:
     return device
 
 
-@contextmanager
-def open_session(loaded: LoadedConfig) -> Iterator[Session]:
-    """Start the device, meet the other processes, lock the output folder and begin the log.
+def meet(loaded: LoadedConfig) -> tuple[Device, Session]:
+    """Start the device and meet the other processes.
 
     Raises:
-        ConfigError: the device or the number of processes does not fit the configuration, or
-            another run writes to the folder.
+        ConfigError: the device or the number of processes does not fit the configuration.
         RanksDifferError: a process has another configuration than rank 0.
     """
     config = loaded.config
@@ -90,8 +88,20 @@ def open_session(loaded: LoadedConfig) -> Iterator[Session]:
     create_groups(place.layout, place.rank)
     session = Session(config, RunFolder(Path(config.output_dir)), Agreement(place))
     check_configs(config, session.agreement)
+    return device, session
+
+
+@contextmanager
+def open_session(loaded: LoadedConfig) -> Iterator[Session]:
+    """Meet the other processes, lock the output folder and begin the log.
+
+    Raises:
+        ConfigError: see `meet`, or another run writes to the folder.
+        RanksDifferError: see `meet`.
+    """
+    device, session = meet(loaded)
     with _locked_by_main(session):
-        setup_logging(session.folder.root, place.rank)
+        setup_logging(session.folder.root, session.place.rank)
         device.log()
         yield session
 

@@ -65,19 +65,6 @@ def shared_checkpoint(session: Session) -> Checkpoint:
     return found or open_checkpoint(Path(path))
 
 
-def checkpoint_of_one_process(config: RunConfig) -> tuple[RunConfig, AnyCheckpoint]:
-    """As `load_checkpoint`, for a job without other processes.
-
-    Raises:
-        CheckpointError, ConfigError: see `load_checkpoint`.
-    """
-    path = foreign_path(config)
-    if path is None:
-        return config, find_checkpoint(config)
-    start = open_foreign(path, config)
-    return start.config, start.checkpoint
-
-
 def load_checkpoint(session: Session) -> tuple[Session, AnyCheckpoint]:
     """The checkpoint that `load_checkpoint` means, of ours or of another library.
 

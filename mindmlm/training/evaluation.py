@@ -11,6 +11,7 @@ from mindmlm.parallel.pipeline import StageForward
 
 # Loss, correct predictions and positions, summed up.
 NUMBER_OF_SUMS = 3
+_LARGEST_WRITTEN_OUT = 1e7
 # exp() of more than this is not a float any more.
 _LARGEST_EXPONENT = 700.0
 
@@ -42,7 +43,9 @@ def _shown(name: str, value: float) -> str:
     words = name.replace("_", " ")
     if name.endswith("accuracy"):
         return f"{words} {100.0 * value:.2f}%"
-    return f"{words} {value:.4f}" if name == "loss" else f"{words} {value:.2f}"
+    if name == "loss":
+        return f"{words} {value:.4f}"
+    return f"{words} {value:.2f}" if value < _LARGEST_WRITTEN_OUT else f"{words} {value:.3g}"
 
 
 def token_measures(sums: Sequence[float], accuracy: str) -> EvaluationResult:

@@ -20,6 +20,7 @@ GPT2 = [
 ]
 CUTS = "parallel_config."
 SEMI_AUTO = ["use_parallel=True", "parallel.parallel_mode=semi_auto_parallel"]
+PREDICTS = ["run_mode=predict"]
 
 # check -> (options refused, key named, part of the message, options just inside)
 RULES = {
@@ -28,6 +29,40 @@ RULES = {
         f"{MODEL}num_attention_heads",
         "3 heads do not divide hidden_size 100",
         [f"{MODEL}hidden_size=99", f"{MODEL}num_attention_heads=3"],
+    ),
+    "generation_agrees": (
+        ["generation.num_beams=2", "generation.num_return_sequences=3"],
+        "generation.num_return_sequences",
+        "3 texts are more than the 2 that num_beams follows",
+        ["generation.num_beams=3", "generation.num_return_sequences=3"],
+    ),
+    "continuation_fits_positions": (
+        [
+            *GPT2,
+            *PREDICTS,
+            f"{MODEL}max_position_embeddings=512",
+            "generation.max_new_tokens=512",
+        ],
+        "generation.max_new_tokens",
+        "512 new tokens and a prompt are more than",
+        [
+            *GPT2,
+            *PREDICTS,
+            f"{MODEL}max_position_embeddings=512",
+            "generation.max_new_tokens=511",
+        ],
+    ),
+    "generation_runs_once": (
+        [*GPT2, *PREDICTS, "use_parallel=True", f"{CUTS}data_parallel=2"],
+        f"{CUTS}data_parallel",
+        "2 groups would write the same texts",
+        [*GPT2, *PREDICTS, "use_parallel=True", f"{CUTS}model_parallel=2"],
+    ),
+    "one_process_fills_blanks": (
+        [*PREDICTS, "use_parallel=True", f"{CUTS}model_parallel=2"],
+        "use_parallel",
+        "fills blanks in one process",
+        [*PREDICTS, "use_parallel=False", f"{CUTS}model_parallel=2"],
     ),
     "kinds_agree": (
         ["trainer.type=CausalLanguageModelingTrainer"],
@@ -247,7 +282,9 @@ def test_every_rule_is_tested_and_in_use():
         name
         for module in modules
         for name, function in inspect.getmembers(module, inspect.isgeneratorfunction)
-        if function.__module__ == module.__name__ and not name.startswith("_")
+        if function.__module__ == module.__name__
+        and not name.startswith("_")
+        and "config" in inspect.signature(function).parameters
     }
     used = {check.__name__ for check in (*checks.CONSISTENCY, *checks.INPUTS, *checks.DEVICE)}
     # Those that look at the environment are tested in test_parallel_settings.py.

@@ -19,8 +19,9 @@ GPT2 = (
     "trainer.type=CausalLanguageModelingTrainer",
 )
 BYTE_LEVEL = "processor.tokenizer.type=GPT2Tokenizer"
-# Keys that only another kind of network has, and what makes the run one of that kind.
+# Keys that mean something only beside others, and these.
 NEEDS = {
+    "generation.num_return_sequences": ("generation.do_sample=True",),
     "model.model_config.embedding_dropout_prob": (*GPT2, BYTE_LEVEL),
     "processor.tokenizer.merges_file": (
         *GPT2,
@@ -147,6 +148,20 @@ CHANGED = {
     "processor.user_dict": "text.txt",
     "processor.hmm": "False",
     "processor.reference_file": "text.txt",
+    "generation.max_new_tokens": "10",
+    "generation.do_sample": "True",
+    "generation.temperature": "0.5",
+    "generation.top_k": "10",
+    "generation.top_p": "0.9",
+    "generation.repetition_penalty": "1.2",
+    "generation.num_beams": "4",
+    "generation.length_penalty": "2.0",
+    "generation.early_stopping": "True",
+    "generation.num_return_sequences": "3",
+    "generation.eos_token_id": "[5]",
+    "generation.stop": "[end]",
+    "generation.seed": "7",
+    "generation.stream": "True",
     "model.model_config.type": REFUSES,
     "model.model_config.vocab_size": "30000",
     "model.model_config.hidden_size": "384",
@@ -211,7 +226,7 @@ def test_the_three_types_of_a_model_go_together(load):
     config = load(*GPT2, BYTE_LEVEL).config
     assert config.model.settings == GPT2ModelConfig()
     for number in range(len(GPT2)):
-        with pytest.raises(ConfigError, match="model.arch.type"):
+        with pytest.raises(ConfigError, match=r"model\.arch\.type"):
             load(*GPT2[:number], *GPT2[number + 1 :])
 
 

@@ -23,7 +23,7 @@ def runs(project_root):
 
 
 def test_the_promised_runs_are_there(runs):
-    names = {path.stem.removeprefix("run_bert_") for path in runs}
+    names = {path.stem.removeprefix("run_bert_") for path in runs if "bert" in path.stem}
     small = {
         f"{size}_{language}" for size in ("tiny", "mini", "small") for language in ("zh", "en")
     }
@@ -65,10 +65,62 @@ def test_shapes_and_languages(runs):
         assert config.processor.tokenizer.do_lower_case
 
 
-def test_the_parallel_run_divides_everything_and_keeps_the_batch_of_its_sibling(project_root):
-    folder = project_root / "configs" / "bert"
-    sibling = load_config(folder / "run_bert_tiny_zh.yaml", require_inputs=False).config
-    path = folder / "run_bert_tiny_zh_parallel.yaml"
+GPT2_SIZES = {
+    "tiny": (2, 128, 2),
+    "mini": (4, 256, 4),
+    "gpt2": (12, 768, 12),
+    "medium": (24, 1024, 16),
+    "large": (36, 1280, 20),
+    "xl": (48, 1600, 25),
+    "13b": (40, 5120, 40),
+    "52b": (64, 8192, 32),
+}
+
+
+@pytest.mark.parametrize("size", GPT2_SIZES)
+def test_shapes_of_gpt2(project_root, size):
+    name = size if size == "gpt2" else f"gpt2_{size}"
+    path = project_root / "configs" / "gpt2" / f"run_{name}.yaml"
+    config = load_config(path, require_inputs=False).config
+    model = config.model.settings
+    shape = (model.num_hidden_layers, model.hidden_size, model.num_attention_heads)
+    assert shape == GPT2_SIZES[size]
+    assert model.inner_size == 4 * model.hidden_size
+    assert config.trainer.model_name == name
+    assert config.train_dataset.sample_mode == "packed"
+    assert config.processor.tokenizer.type == "GPT2Tokenizer"
+    small = size in ("tiny", "mini")
+    assert model.vocab_size == (None if small else 50257)
+    assert model.max_position_embeddings == (512 if small else 1024)
+
+
+def test_the_13b_run_has_the_plan_of_four_machines(project_root):
+    path = project_root / "configs" / "gpt2" / "run_gpt2_13b.yaml"
+    config = load_config(path, require_inputs=False).config
+    assert config.degrees == (4, 2, 4)
+    assert config.processes == 32
+    assert (config.context.mode, config.context.device_target) == (0, "Ascend")
+    assert config.context.max_device_memory == "31GB"
+    parallel, cuts = config.parallel, config.parallel_config
+    assert (config.parallel_mode, parallel.full_batch, config.optimizer_parallel) == (1, True, True)
+    assert (cuts.micro_batch_num, cuts.vocab_emb_dp, cuts.gradient_aggregation_group) == (
+        24,
+        True,
+        4,
+    )
+    recompute = config.recompute_config
+    assert (recompute.recompute, recompute.recompute_slice_activation) == (True, True)
+    assert recompute.mp_comm_recompute
+    assert not recompute.parallel_optimizer_comm_recompute
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_the_parallel_run_divides_everything_and_keeps_the_batch_of_its_sibling(
+    project_root, family
+):
+    folder = project_root / "configs" / family
+    (path,) = folder.glob("run_*_parallel.yaml")
+    sibling = load_config(folder / path.name.replace("_parallel", ""), require_inputs=False).config
     config = load_config(path, require_inputs=False).config
     assert config.degrees == (2, 2, 2)
     assert config.processes == 8

@@ -1,11 +1,13 @@
 """The tasks that a model can be trained for, by `trainer.type`."""
 
 from mindmlm.build.tasks.base import Corpus, Task
+from mindmlm.build.tasks.causal_lm import CausalLMTask
 from mindmlm.build.tasks.masked_lm import MaskedLMTask
 from mindmlm.config.schema import RunConfig
 
 TASKS: dict[str, type[Task]] = {
     "MaskedLanguageModelingTrainer": MaskedLMTask,
+    "CausalLanguageModelingTrainer": CausalLMTask,
 }
 
 

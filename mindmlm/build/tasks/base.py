@@ -1,18 +1,20 @@
 """What the rest of a run has to know of a task: its data, its Cells and its measures."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from mindspore import nn
 
+from mindmlm.build.model import ModelOnRank
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import BatchLayout
-from mindmlm.data.prepare import CorpusSettings
+from mindmlm.data.prepare import CorpusSettings, prepare_corpus, prepare_evaluation
 from mindmlm.data.report import ReadReport
 from mindmlm.models.spans import Span
+from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.training.evaluation import EvaluationResult
 
@@ -80,7 +82,6 @@ class Task(ABC):
     def __init__(self, config: RunConfig) -> None:
         self.config = config
 
-    @abstractmethod
     def prepare(
         self, text: CorpusSettings, tokenizer: Any, cache_dir: Path, progress: bool
     ) -> Corpus:
@@ -89,8 +90,8 @@ class Task(ABC):
         Raises:
             DataError: no text, or faulty text.
         """
+        return prepare_corpus(text, tokenizer, cache_dir, progress)
 
-    @abstractmethod
     def prepare_evaluation(
         self, text: CorpusSettings, tokenizer: Any, cache_dir: Path, progress: bool
     ) -> tuple[Samples, ReadReport]:
@@ -99,6 +100,7 @@ class Task(ABC):
         Raises:
             DataError: no text, or faulty text.
         """
+        return prepare_evaluation(text, tokenizer, cache_dir, progress)
 
     @abstractmethod
     def part(self, model: nn.Cell, span: Span | None) -> nn.Cell:
@@ -141,3 +143,9 @@ class Task(ABC):
     @abstractmethod
     def measures(self, store: Any, sums: Sequence[float]) -> EvaluationResult:
         """What the sums of `evaluation` over all samples say."""
+
+    @abstractmethod
+    def predictor(
+        self, model: ModelOnRank, tokenizer: Any, agreement: Agreement
+    ) -> Callable[[Sequence[str]], list[dict[str, Any]]]:
+        """What answers texts of users, on all ranks alike."""

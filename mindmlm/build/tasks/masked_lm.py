@@ -1,27 +1,28 @@
 """Masked-language modelling."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from mindspore import nn
 
-from mindmlm.build.tasks.base import Corpus, EvaluationBatches, Samples, Task, TrainingBatches
+from mindmlm.build.model import ModelOnRank
+from mindmlm.build.tasks.base import EvaluationBatches, Task, TrainingBatches
 from mindmlm.build_data.masking import masking_settings
 from mindmlm.build_data.rows import isolates_documents
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import BatchLayout, EvalBatches, TrainBatches
 from mindmlm.data.bucketing import BucketedBatches
 from mindmlm.data.masking import MaskedBatch, VocabularyInfo
-from mindmlm.data.prepare import CorpusSettings, prepare_corpus, prepare_evaluation
 from mindmlm.data.prepare_records import SampleStore
-from mindmlm.data.report import ReadReport
 from mindmlm.data.row_store import RowStore
 from mindmlm.data.sampler import GlobalOrder
 from mindmlm.data.static_batches import StaticBatches
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import ConfigError
+from mindmlm.inference.fill_mask import FillMask
 from mindmlm.models.spans import Span
+from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.tasks.mlm import MaskedLMEvaluation, MaskedLMLoss, MaskedLMPart, batch_arrays
 from mindmlm.tokenizers.bert import BertTokenizer
@@ -34,18 +35,6 @@ class MaskedLMTask(Task):
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
         self.packed = isolates_documents(config)
-
-    def prepare(
-        self, text: CorpusSettings, tokenizer: BertTokenizer, cache_dir: Path, progress: bool
-    ) -> Corpus:
-        """See `Task`."""
-        return prepare_corpus(text, tokenizer, cache_dir, progress)
-
-    def prepare_evaluation(
-        self, text: CorpusSettings, tokenizer: BertTokenizer, cache_dir: Path, progress: bool
-    ) -> tuple[Samples, ReadReport]:
-        """See `Task`."""
-        return prepare_evaluation(text, tokenizer, cache_dir, progress)
 
     def part(self, model: nn.Cell, span: Span | None) -> nn.Cell:
         """See `Task`."""
@@ -116,3 +105,10 @@ class MaskedLMTask(Task):
     def measures(self, store: TokenStore, sums: Sequence[float]) -> EvaluationResult:
         """See `Task`."""
         return token_measures(sums, "masked_accuracy")
+
+    def predictor(
+        self, model: ModelOnRank, tokenizer: BertTokenizer, agreement: Agreement
+    ) -> Callable[[Sequence[str]], list[dict[str, Any]]]:
+        """See `FillMask`; the model must be whole."""
+        positions = self.config.model.settings.max_position_embeddings
+        return FillMask(model.cell, tokenizer, positions, self.config.runner_config.batch_size)

@@ -21,8 +21,14 @@ from mindmlm.config.checks.device import (
     no_sinking_on_cpu,
 )
 from mindmlm.config.checks.files import paths_exist
+from mindmlm.config.checks.generation import (
+    continuation_fits_positions,
+    generation_agrees,
+    generation_runs_once,
+)
 from mindmlm.config.checks.inputs import (
     checkpoint_is_given,
+    one_process_fills_blanks,
     prediction_is_given,
     records_have_a_vocabulary,
     text_is_given,
@@ -42,13 +48,13 @@ from mindmlm.config.checks.parallel import (
     model_parallel_divides,
     one_optimizer_switch,
     processes_were_started,
+    semi_auto_has_graphs,
     stages_have_layers,
 )
 from mindmlm.config.checks.tokenizer import (
     merges_are_used,
     tokenizer_fits_network,
     trained_vocabulary_has_room,
-    semi_auto_has_graphs,
 )
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
@@ -72,18 +78,22 @@ CONSISTENCY: tuple[Check, ...] = (
     rate_falls,
     float16_needs_loss_scale,
     engine_has_mode,
+    semi_auto_has_graphs,
     mode_cuts_what_is_asked,
     one_optimizer_switch,
     model_parallel_divides,
     stages_have_layers,
     every_process_can_read,
     vocabulary_fits_embedding,
-    semi_auto_has_graphs,
     tokenizer_fits_network,
     merges_are_used,
     trained_vocabulary_has_room,
     paths_exist,
     table_is_described,
+    generation_agrees,
+    continuation_fits_positions,
+    generation_runs_once,
+    one_process_fills_blanks,
 )
 INPUTS: tuple[Check, ...] = (
     text_is_given,

@@ -54,11 +54,23 @@ def checkpoint_is_given(config: RunConfig) -> Iterator[Problem]:
 
 
 def prediction_is_given(config: RunConfig) -> Iterator[Problem]:
-    """There must be something to fill in."""
+    """There must be something to fill in, or to go on from."""
     if config.run_mode == "predict" and not config.predict_data:
+        masked = config.model.arch.type == "BertForMaskedLM"
+        example = "a text with a [MASK] in it" if masked else "Once upon a time"
         yield Problem(
-            "predict_data",
-            'run_mode predict needs a text; add --predict_data "a text with a [MASK] in it"',
+            "predict_data", f'run_mode predict needs a text; add --predict_data "{example}"'
+        )
+
+
+def one_process_fills_blanks(config: RunConfig) -> Iterator[Problem]:
+    """Blanks are filled by a whole model; a checkpoint of any layout loads into one."""
+    masked = config.model.arch.type == "BertForMaskedLM"
+    if config.run_mode == "predict" and masked and config.processes > 1:
+        yield Problem(
+            "use_parallel",
+            f"run_mode predict fills blanks in one process, and the layout needs "
+            f"{config.processes}; add --use_parallel False",
         )
 
 

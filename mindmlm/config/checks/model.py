@@ -7,7 +7,6 @@ from mindmlm.config.checks.files import count_lines
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
 
-
 # Architecture -> the kind of network it stands on, and the task that trains it.
 _KINDS = {
     "BertForMaskedLM": ("BertConfig", "MaskedLanguageModelingTrainer"),

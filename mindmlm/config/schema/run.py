@@ -10,6 +10,7 @@ from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.callbacks import CallbacksConfig
 from mindmlm.config.schema.context import ContextConfig
 from mindmlm.config.schema.data import EvalDatasetConfig, TrainDatasetConfig
+from mindmlm.config.schema.generation import GenerationConfig
 from mindmlm.config.schema.model import ModelConfig, TrainerConfig
 from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
 from mindmlm.config.schema.parallel import ParallelConfig, ParallelDegreesConfig, RecomputeConfig
@@ -49,8 +50,8 @@ class RunConfig(Section):
     )
     predict_data: str | list[str] | None = Field(
         default=None,
-        description="For `predict`: a text with [MASK] in it, a list of texts, or a text file "
-        "(one text a line).",
+        description="For `predict`: a text (BERT: with [MASK] in it), a list of texts, or a text "
+        "file (one text a line).",
     )
     context: ContextConfig = Field(
         default_factory=ContextConfig, description="Device and execution mode."
@@ -87,6 +88,9 @@ class RunConfig(Section):
     )
     processor: ProcessorConfig = Field(
         default_factory=ProcessorConfig, description="Tokenizer and word segmenter."
+    )
+    generation: GenerationConfig = Field(
+        default_factory=GenerationConfig, description="How GPT-2 goes on from a prompt."
     )
     model: ModelConfig = Field(default_factory=ModelConfig, description="The network.")
     trainer: TrainerConfig = Field(
