@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindmlm.build_data.rows import predicts_next
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.masking import MaskingSettings
 from mindmlm.data.masking.apply import MIXTURE
@@ -29,6 +30,8 @@ def strategies(config: RunConfig) -> dict[str, float]:
 
 def segmenter(config: RunConfig) -> str:
     """Return the segmenter that the strategies need: "none" where no word matters."""
+    if predicts_next(config):
+        return "none"
     needs_words = any(name not in _NEEDS_NO_WORDS for name in strategies(config))
     return config.processor.segmenter if needs_words else "none"
 

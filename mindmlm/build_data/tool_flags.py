@@ -90,10 +90,14 @@ KEY_FLAGS: tuple[KeyFlag, ...] = (
         help="How --part divides rows: `range` by intervals of the key, `modulo` by its remainder.",
     ),
     *_same_names(TABLE, _LOADER, "batch_rows"),
+    KeyFlag("tokenizer", VOCABULARY, f"{_WORDS}.tokenizer.type"),
     KeyFlag(
-        "vocab_file", VOCABULARY, f"{_WORDS}.tokenizer.vocab_file", help="vocab.txt of the model."
+        "vocab_file",
+        VOCABULARY,
+        f"{_WORDS}.tokenizer.vocab_file",
+        help="vocab.txt of a BERT; vocab.json or tokenizer.json of a GPT-2.",
     ),
-    *_same_names(VOCABULARY, f"{_WORDS}.tokenizer", "do_lower_case"),
+    *_same_names(VOCABULARY, f"{_WORDS}.tokenizer", "merges_file", "do_lower_case"),
     *_same_names(VOCABULARY, _WORDS, "segmenter", "user_dict", "hmm", "reference_file"),
     KeyFlag("strategy", MASKS, f"{_MASKING}.strategy", "token"),
     *_same_names(MASKS, _MASKING, "masked_lm_prob", "mask_prob", "random_prob", "unit"),
@@ -113,8 +117,26 @@ KEY_FLAGS: tuple[KeyFlag, ...] = (
         "20",
         "Predicted positions of a row.",
     ),
-    KeyFlag("max_seq_length", ROWS, "train_dataset.max_seq_length"),
+    KeyFlag(
+        "max_seq_length",
+        ROWS,
+        "train_dataset.max_seq_length",
+        help="Tokens of a row, [CLS] and [SEP] included; a GPT-2's block holds one more.",
+    ),
+    KeyFlag(
+        "sample_mode",
+        ROWS,
+        "train_dataset.sample_mode",
+        "packed",
+        "GPT-2: `packed` cuts one stream of all documents; `line` begins a row with each document.",
+    ),
 )
+# The tool has no model, but the rules want the parts of one to go together.
+_GPT2 = {
+    "model.model_config.type": "GPT2Config",
+    "model.arch.type": "GPT2LMHeadModel",
+    "trainer.type": "CausalLanguageModelingTrainer",
+}
 _BY_KEY = {flag.key: flag for flag in KEY_FLAGS}
 
 
@@ -133,6 +155,9 @@ def tool_config(given: Mapping[str, Sequence[str]], input_file: str) -> RunConfi
         texts = given.get(flag.name) or ([flag.default] if flag.default else None)
         if texts:
             put(tree, flag.key, _node(flag, texts))
+    if given.get("tokenizer", [""])[-1] == "GPT2Tokenizer":
+        for key, value in _GPT2.items():
+            put(tree, key, Scalar(value, ""))
     put(tree, f"{_LOADER}.type", Scalar("TextDataLoader" if input_file else "SqlDataLoader", ""))
     try:
         config = RunConfig.model_validate(to_python(tree))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mindmlm.build_data.masking import segmenter, strategies
+from mindmlm.build_data.rows import packs_documents, predicts_next
 from mindmlm.config.describe import keys
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
@@ -56,6 +57,19 @@ def _has_an_address(config: RunConfig) -> bool:
 
 _RULES = (
     _Rule(
+        (
+            _MASKING,
+            "train_dataset.max_predictions_per_seq",
+            "train_dataset.bucket_lengths",
+            "processor.user_dict",
+            "processor.hmm",
+            "processor.reference_file",
+            "processor.tokenizer.do_lower_case",
+        ),
+        lambda config: not predicts_next(config),
+        "GPT-2 reads the text as it is and predicts every token, so nothing is masked",
+    ),
+    _Rule(
         ("processor.user_dict", "processor.hmm"),
         lambda config: not _reads_text(config) or config.processor.segmenter in ("jieba", "rjieba"),
         "only the segmenters jieba and rjieba read it",
@@ -92,7 +106,7 @@ _RULES = (
     ),
     _Rule(
         ("train_dataset.attend_across_documents",),
-        lambda config: config.train_dataset.sample_mode == "packed" and _reads_text(config),
+        packs_documents,
         "only sample_mode packed puts several documents into a row",
     ),
     _Rule(

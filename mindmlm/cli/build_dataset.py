@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from mindmlm.build_data.masking import constant_masking, segmenter
 from mindmlm.build_data.sources import table_source, training_files
@@ -25,17 +26,23 @@ from mindmlm.data.building.build import BuildResult, build_dataset
 from mindmlm.data.building.sampling import NSP, SINGLE, SOP
 from mindmlm.data.building.settings import BuildSettings
 from mindmlm.data.building.shards import MINDRECORD, TFRECORD
-from mindmlm.data.records.rows import DYNAMIC, STATIC
+from mindmlm.data.masking import MaskingSettings
+from mindmlm.data.records.rows import CAUSAL, DYNAMIC, STATIC
 from mindmlm.data.segmentation import REFERENCE_FILE, SegmenterOptions
 from mindmlm.data.sources.base import WHOLE, Slice, Source
 from mindmlm.errors import ConfigError, MindmlmError
 from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import BERT, GPT2, AnyTokenizer, load_tokenizer
+
+Number = TypeVar("Number", int, float)
 
 _DESCRIPTION = """\
 Turn text into records for training: once, instead of at the start of every run.
 
 --static stores masked rows with the seven fields of Google's create_pretraining_data.py;
 --dynamic stores tokens and word boundaries, so that training makes new masks in every epoch.
+With --tokenizer GPT2Tokenizer rows are blocks of max_seq_length + 1 tokens for a GPT-2, one column
+input_ids; every token of the text is predicted once, and nothing is masked.
 """
 _EXAMPLES = """\
 examples:
@@ -49,11 +56,19 @@ examples:
     python tools/build_dataset.py --url=sqlite:///news.db --query='SELECT id, body FROM articles' \\
         --text_field body --part 1/4 --output_file=part1/ --vocab_file=vocab.txt \\
         --strategy mixture --mixture whole_word=2,span=1
+  blocks of 1025 tokens for a GPT-2
+    python tools/build_dataset.py --input_file='news/*.txt' --output_file=blocks.mindrecord \\
+        --tokenizer GPT2Tokenizer --vocab_file=vocab.json --merges_file=merges.txt \\
+        --max_seq_length=1024
 
 Flags that are keys of a run as well (strategy, cleaning, query ...) mean the same there.
 docs/prepared-data.md explains the files and how to train on them.
 """
 _STATIC_COPIES = 10
+_SHORT_SEQ_PROB = 0.1
+_RANDOM_SEED = 12345
+# Flags of BERT's rows that are no keys.
+_ROWS_OF_BERT = ("short_seq_prob", "dupe_factor", "random_seed", "sentence_pairs")
 _LARGEST_SHARD_MB = 1024
 
 
@@ -147,17 +162,16 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_rows(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--short_seq_prob", type=_probability, default=0.1, help="default 0.1")
+    group.add_argument("--short_seq_prob", type=_probability, help=f"default {_SHORT_SEQ_PROB}")
     group.add_argument(
         "--dupe_factor",
         type=_positive,
         help=f"passes over the text, each masked anew; default {_STATIC_COPIES} (--dynamic: 1)",
     )
-    group.add_argument("--random_seed", type=int, default=12345, help="default 12345")
+    group.add_argument("--random_seed", type=int, help=f"default {_RANDOM_SEED}")
     group.add_argument(
         "--sentence_pairs",
         choices=[SINGLE, NSP, SOP],
-        default=SINGLE,
         help="nsp: next-sentence pairs (BERT); sop: sentence order (ALBERT); default none",
     )
 
@@ -186,8 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _build(options: argparse.Namespace) -> BuildResult:
     config = _config(options)
-    section = config.processor.tokenizer
-    tokenizer = BertTokenizer.from_vocab_file(Path(section.vocab_file), section.do_lower_case)
+    tokenizer = load_tokenizer(config.processor.tokenizer)
     return build_dataset(
         _source(options, config),
         tokenizer,
@@ -206,7 +219,9 @@ def _config(options: argparse.Namespace) -> RunConfig:
         if (value := getattr(options, flag.name)) is not None
     }
     if "vocab_file" not in given:
-        raise ConfigError("--vocab_file is missing: name the vocab.txt of the model")
+        raise ConfigError(
+            "--vocab_file is missing: name the vocab.txt (BERT) or vocab.json (GPT-2) of the model"
+        )
     is_table = any(flag.name in given for flag in KEY_FLAGS if flag.group == TABLE)
     if is_table == bool(options.input_file):
         raise ConfigError(
@@ -221,7 +236,11 @@ def _config(options: argparse.Namespace) -> RunConfig:
             f"--do_whole_word_mask is short for --strategy whole_word, and --strategy is "
             f"{given['strategy'][0]}; remove one of them"
         )
-    if options.form == DYNAMIC:
+    if given.get("tokenizer", [BERT])[-1] == GPT2:
+        _leave_masks_out(options, given)
+    elif "sample_mode" in given:
+        raise ConfigError("--sample_mode: only --tokenizer GPT2Tokenizer has it; remove it")
+    elif options.form == DYNAMIC:
         _leave_masks_to_training(given)
     config = tool_config(given, options.input_file)
     _check_lengths(options, config)
@@ -240,6 +259,21 @@ def _leave_masks_to_training(given: dict[str, list[str]]) -> None:
     given.update(strategy=["whole_word"], max_predictions_per_seq=["null"])
 
 
+def _leave_masks_out(options: argparse.Namespace, given: dict[str, list[str]]) -> None:
+    """Nothing of a GPT-2's rows is masked, random or a pair."""
+    wrong = [name for name in _ROWS_OF_BERT if getattr(options, name) is not None]
+    of_masks = [flag.name for flag in KEY_FLAGS if flag.group == MASKS]
+    wrong += [name for name in ("segmenter", *of_masks) if name in given]
+    wrong += [options.form] if options.form else []
+    if wrong:
+        raise ConfigError(
+            f"--{wrong[0]}: BERT's rows have it, not those of a GPT-2 (--tokenizer "
+            "GPT2Tokenizer), where every token is predicted; remove it"
+        )
+    options.form, options.dupe_factor = CAUSAL, 1
+    given.update(max_predictions_per_seq=["null"])
+
+
 def _check_part(options: argparse.Namespace, config: RunConfig) -> None:
     if options.part != WHOLE and config.processor.segmenter == REFERENCE_FILE:
         raise ConfigError(
@@ -256,19 +290,23 @@ def _source(options: argparse.Namespace, config: RunConfig) -> Source:
 
 
 def _settings(
-    options: argparse.Namespace, config: RunConfig, tokenizer: BertTokenizer
+    options: argparse.Namespace, config: RunConfig, tokenizer: AnyTokenizer
 ) -> BuildSettings:
     form = options.form or STATIC
     words, data = config.processor, config.train_dataset
+    masking = MaskingSettings()
+    if isinstance(tokenizer, BertTokenizer):
+        masking = constant_masking(config, tokenizer)
     return BuildSettings(
         record_format=_record_format(options),
         form=form,
         max_seq_length=data.max_seq_length,
-        masking=constant_masking(config, tokenizer),
-        sentence_pairs=options.sentence_pairs,
-        short_seq_prob=options.short_seq_prob,
+        sample_mode=data.sample_mode,
+        masking=masking,
+        sentence_pairs=options.sentence_pairs or SINGLE,
+        short_seq_prob=_or_default(options.short_seq_prob, _SHORT_SEQ_PROB),
         dupe_factor=options.dupe_factor or (_STATIC_COPIES if form == STATIC else 1),
-        random_seed=options.random_seed,
+        random_seed=_or_default(options.random_seed, _RANDOM_SEED),
         segmenter=segmenter(config),
         segmenter_options=SegmenterOptions.from_file(words.user_dict, words.hmm),
         reference_file=words.reference_file,
@@ -277,6 +315,10 @@ def _settings(
         shard_bytes=options.shard_mb << 20,
         workers=options.num_workers,
     )
+
+
+def _or_default(value: Number | None, default: Number) -> Number:
+    return default if value is None else value
 
 
 def _record_format(options: argparse.Namespace) -> str:
@@ -291,7 +333,9 @@ def _record_format(options: argparse.Namespace) -> str:
 
 def _check_lengths(options: argparse.Namespace, config: RunConfig) -> None:
     length = config.train_dataset.max_seq_length
-    special = 2 if options.sentence_pairs == SINGLE else 3
+    if options.form == CAUSAL:
+        return
+    special = 3 if options.sentence_pairs in (NSP, SOP) else 2
     if length < special + 2:
         raise ConfigError(f"--max_seq_length {length}: at least {special + 2}")
     predictions = config.train_dataset.max_predictions_per_seq or 0

@@ -21,6 +21,10 @@ def explained(tmp_path: Path, *options: str) -> list[str]:
     return [problem.path for problem in keys_without_effect(loaded.config)]
 
 
+GPT2 = [
+    "model.model_config.type=GPT2Config", "model.arch.type=GPT2LMHeadModel",
+    "trainer.type=CausalLanguageModelingTrainer", "processor.tokenizer.type=GPT2Tokenizer",
+]  # fmt: skip
 USER_DICT = "processor.user_dict={folder}/words.txt"
 CASES = [
     ("processor.user_dict", ["processor.segmenter=none", USER_DICT], [USER_DICT]),
@@ -53,6 +57,14 @@ CASES = [
      [f"{LOADER}.cleaning=[nfkc]"]),
     (f"{LOADER}.max_line_bytes", [f"{LOADER}.max_line_bytes=9", f"{LOADER}.type=SqlDataLoader"],
      [f"{LOADER}.max_line_bytes=9"]),
+    ("processor.tokenizer.do_lower_case", [*GPT2, "processor.tokenizer.do_lower_case=False"],
+     ["processor.tokenizer.do_lower_case=False"]),
+    (f"{MASKING}.strategy", [*GPT2, f"{MASKING}.strategy=token"], [f"{MASKING}.strategy=token"]),
+    ("train_dataset.bucket_lengths", [*GPT2, "train_dataset.bucket_lengths=[16]"],
+     ["train_dataset.bucket_lengths=[16]"]),
+    ("train_dataset.attend_across_documents",
+     [*GPT2, "train_dataset.attend_across_documents=False"],
+     [*GPT2, "train_dataset.attend_across_documents=False", f"{LOADER}.type=MindDataset"]),
 ]  # fmt: skip
 
 

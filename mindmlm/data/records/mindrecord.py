@@ -56,7 +56,7 @@ def _write_rows(writer: Any, columns: Columns, fields: dict[str, str]) -> int:
     array in Python, which takes nine tenths of the time. The columns have the types of the schema
     already, so only the first row goes that way (it opens the file), and the others go straight
     to the writer below, in the form that it is given by its Python side: for each field the
-    number of bytes (8, big-endian), then the bytes.
+    number of bytes (8, big-endian), then the bytes; of a single field the bytes alone.
     """
     count = count_rows(columns)
     shards = writer._writer
@@ -69,8 +69,9 @@ def _write_rows(writer: Any, columns: Columns, fields: dict[str, str]) -> int:
         writer.write_raw_data([row])
         first = 1
     if first < count:
+        names = shards.get_shard_header().blob_fields
         payloads = [
-            _payloads(columns[name], fields[name]) for name in shards.get_shard_header().blob_fields
+            _payloads(columns[name], fields[name], with_sizes=len(names) > 1) for name in names
         ]
         blobs = [b"".join(parts) for parts in zip(*payloads, strict=True)][first:]
         status = shards._writer.write_raw_data({}, blobs, True, False)
@@ -79,12 +80,12 @@ def _write_rows(writer: Any, columns: Columns, fields: dict[str, str]) -> int:
     return count
 
 
-def _payloads(column: Ragged, kind: str) -> list[bytes]:
-    """Return the bytes of each row of a column, their number in front."""
+def _payloads(column: Ragged, kind: str, with_sizes: bool) -> list[bytes]:
+    """Return the bytes of each row of a column, their number in front if it is wanted."""
     values = column.values.astype(kind, copy=False)
     data = values.tobytes()
     sizes = column.lengths * values.itemsize
-    heads = sizes.astype(">i8").tobytes()
+    heads = sizes.astype(">i8").tobytes() if with_sizes else b""
     borders = np.concatenate([[0], np.cumsum(sizes)]).tolist()
     return [
         heads[8 * row : 8 * row + 8] + data[begin:end]
