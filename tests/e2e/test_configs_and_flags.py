@@ -14,6 +14,7 @@ VALUES = {
     "eval_dataset_dir": "other.txt",
     "predict_data": "今天天气很[MASK]",
     "vocab_file": "other.txt",
+    "merges_file": "other.txt",
     "num_samples": "77",
     "epochs": "7",
     "max_steps": "77",
@@ -45,7 +46,8 @@ def test_every_shipped_config_passes_a_dry_run_and_prints_itself(command):
         assert "the configuration is good" in dry.stderr
         printed = command.here(f"--config={path}", "--print_config")
         assert printed.code == 0, printed.stderr
-        assert yaml.safe_load(printed.stdout)["model"]["model_config"]["type"] == "BertConfig"
+        network = "GPT2Config" if path.parent.name == "gpt2" else "BertConfig"
+        assert yaml.safe_load(printed.stdout)["model"]["model_config"]["type"] == network
         assert f"# {path}" in printed.stdout or ".yaml:" in printed.stdout
 
 
@@ -60,6 +62,9 @@ def test_a_flag_sets_its_key_and_says_so(command, tmp_path, monkeypatch, flag, m
     (tmp_path / "other.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n天\n")
     base = command.project_root / "configs" / "bert" / "run_bert_tiny_zh.yaml"
     words = [f"--config={base}", "--print_config"]
+    if flag.name == "merges_file":
+        base = command.project_root / "configs" / "gpt2" / "run_gpt2_tiny.yaml"
+        words = [f"--config={base}", "--print_config", "--vocab_file=other.txt"]
     if flag.name != "run_mode":
         words.append(f"--options=run_mode={mode}")
     value = VALUES[flag.name]

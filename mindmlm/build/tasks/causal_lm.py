@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
+from mindmlm.build.generation import build_generator
 from mindmlm.build.model import ModelOnRank
 from mindmlm.build.tasks.base import EvaluationBatches, Task, TrainingBatches
 from mindmlm.config.schema import RunConfig
@@ -93,7 +94,6 @@ class CausalLMTask(Task):
         self, model: ModelOnRank, tokenizer: GPT2Tokenizer, agreement: Agreement
     ) -> Callable[[Sequence[str]], list[dict[str, Any]]]:
         """Continuations of texts; see `mindmlm.build.generation`."""
-        from mindmlm.build.generation import build_generator  # temp
         return build_generator(self.config, model, tokenizer, agreement)
 
     def _form(self, tokenizer: GPT2Tokenizer) -> RowForm:
