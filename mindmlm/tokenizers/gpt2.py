@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from mindmlm.tokenizers.byte_level_bpe import END_OF_TEXT, ByteLevelBpe
 from mindmlm.tokenizers.byte_symbols import bytes_of
 from mindmlm.tokenizers.gpt2_files import read_tokenizer_json, read_vocab_and_merges
+from mindmlm.tokenizers.repeated_words import WordEncoder, has_spaced_words
 
 VOCAB_NAME, MERGES_NAME = "vocab.json", "merges.txt"
 
@@ -43,6 +44,7 @@ class GPT2Tokenizer:
         self.token_bytes = [bytes_of(token) for token in self.vocab]
         self._tokenizer = Tokenizer(models.BPE(vocab=self._ids, merges=self.merges))
         self._tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        self._words = WordEncoder(self._encode)
 
     @classmethod
     def from_files(cls, vocab_file: Path, merges_file: Path) -> "GPT2Tokenizer":
@@ -75,8 +77,14 @@ class GPT2Tokenizer:
 
     def encode_ids(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return int32 [n] ids for each text; nothing is added."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [np.array(encoding.ids, np.int32) for encoding in encodings]
+        spaced = [place for place, text in enumerate(texts) if has_spaced_words(text)]
+        encoded = dict(
+            zip(spaced, self._words.encode_batch([texts[p] for p in spaced]), strict=True)
+        )
+        others = [place for place in range(len(texts)) if place not in encoded]
+        for place, ids in zip(others, self._encode([texts[p] for p in others]), strict=True):
+            encoded[place] = np.array(ids, np.int32)
+        return [encoded[place] for place in range(len(texts))]
 
     def encode_prompt(self, text: str) -> np.ndarray:
         """Return int32 [n] ids; a literal "<|endoftext|>" in ``text`` is the end token."""
@@ -130,6 +138,10 @@ class GPT2Tokenizer:
         """Return the files that `from_files` reads: name -> contents."""
         bpe = ByteLevelBpe(self.vocab, self.merges)
         return {VOCAB_NAME: bpe.vocab_json(), MERGES_NAME: bpe.merges_text()}
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
 
 
 class IncrementalDecoder:

@@ -1,5 +1,6 @@
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from transformers import GPT2TokenizerFast
 from mindmlm.config.schema.processor import TokenizerConfig
 from mindmlm.data.vocabulary import save_tokenizer
 from mindmlm.errors import DataError
+from mindmlm.tokenizers import repeated_words
 from mindmlm.tokenizers.base import Tokenizer
 from mindmlm.tokenizers.bert import SPECIAL_TOKENS, BertTokenizer
 from mindmlm.tokenizers.byte_level_bpe import END_OF_TEXT, train_byte_level_bpe
@@ -29,7 +31,7 @@ TRAINED = GPT2Tokenizer.of_bpe(
 )
 # Half of the texts are of characters with long spellings, which a random text rarely has.
 TEXTS = st.text(st.characters(exclude_categories=("Cs",))) | st.text(
-    st.sampled_from("the catsh'll 12\n\t  今天好é🙂\u3000\u00a0"), max_size=40
+    st.sampled_from("the catsh'll 12\n\t\r  今天好é🙂\u3000\u00a0\u2003\u200b\x1c\x85"), max_size=40
 )
 
 
@@ -81,6 +83,20 @@ def test_characters_come_whole() -> None:
     assert decoder.finish() == ""
     assert decoder.push(ids[-5:-3]) == ""
     assert decoder.finish() == "\ufffd"
+
+
+def test_remembered_words_are_bounded(real: GPT2Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeated_words, "_REMEMBERED_CHARACTERS", 50)
+    asked: list[int] = []
+
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        asked.append(len(texts))
+        return [real.encode_ids([text])[0].tolist() for text in texts]
+
+    words = repeated_words.WordEncoder(encode)
+    for text in ("a bee  sea", "a bee", "x" * 60, "a bee"):
+        assert words.encode_batch([text])[0].tolist() == real.encode_ids([text])[0].tolist()
+    assert asked == [4, 0, 1, 2]
 
 
 @given(text=TEXTS)
