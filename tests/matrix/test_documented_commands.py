@@ -24,8 +24,11 @@ from mindmlm.data.records.manifest import verified_manifest
 from mindmlm.data.records.mindrecord import read_mindrecord
 from mindmlm.data.records.tfrecord import read_tfrecord
 from mindmlm.data.sources.cleaning import STEPS
+from mindmlm.data.vocabulary import save_tokenizer
 from mindmlm.testing.places import Text
 from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.byte_level_bpe import END_OF_TEXT, train_byte_level_bpe
+from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
 
 TOOL = "python tools/build_dataset.py "
 TERM = "孩子"
@@ -201,6 +204,15 @@ def test_every_strategy(
     check = CHECKS.get(Path(output).stem)
     if check:
         check(tokenizer, original, ids, mark(ids.shape, number, positions[chosen]))
+
+
+def test_blocks_for_gpt2(folder: Path, text: Text, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = GPT2Tokenizer.of_bpe(train_byte_level_bpe(text.lines, 400))
+    save_tokenizer(tokenizer, folder / "gpt2")
+    rows = columns_of(run("blocks/news.mindrecord", folder, monkeypatch))["input_ids"]
+    assert {len(row) for row in rows[:-1]} == {1025}
+    whole = tokenizer.decode(token for row in rows for token in row[1:].tolist())
+    assert whole.removesuffix(END_OF_TEXT) == "\n".join(text.lines)
 
 
 def mark(shape: tuple[int, ...], row: np.ndarray, column: np.ndarray) -> np.ndarray:

@@ -153,17 +153,19 @@ class TrainDatasetConfig(Section):
         default_factory=TrainDataLoaderConfig, description="The training text."
     )
     max_seq_length: Annotated[Integer, Ge(3)] = Field(
-        default=128, description="Tokens of one row, [CLS] and [SEP] included."
+        default=128,
+        description="Tokens of one row, [CLS] and [SEP] included. GPT-2: tokens that the model "
+        "reads; a sample holds one more.",
     )
     sample_mode: Literal["line", "packed"] = Field(
         default="line",
         description="`line`: one document a row, a longer one is split; `packed`: documents are "
-        "joined with [SEP] and cut into full rows.",
+        "joined with [SEP] (GPT-2: <|endoftext|>) and cut into full rows.",
     )
     attend_across_documents: Boolean = Field(
         default=True,
-        description="sample_mode packed: a row's documents see each other. False packs whole "
-        "documents, each with [CLS], positions from 0 and attention to itself only.",
+        description="sample_mode packed: a row's documents see each other. False: each has "
+        "positions from 0 and attention to itself only (BERT: whole documents, each with [CLS]).",
     )
     bucket_lengths: list[Annotated[Integer, Ge(8)]] = Field(
         default_factory=list,
