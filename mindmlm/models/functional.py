@@ -179,6 +179,52 @@ class Softmax(nn.Cell):
         return ((dout - ops.reshape(repeat_column(inner, columns), x.shape)) * out,)
 
 
+class SplitHeads(nn.Cell):
+    """[batch, sequence, heads * size] -> [batch, heads, sequence, size].
+
+    Pieces that are put together again: MindSpore's Transpose of four axes makes a table of eight
+    bytes for each value on a CPU, keeps it as long as the graph lives, and takes longer.
+
+    Args:
+        head_size: `size`.
+    """
+
+    def __init__(self, head_size: int) -> None:
+        super().__init__()
+        self.head_size = head_size
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Return the heads of x, one after the other."""
+        return _split_heads(x, x.shape[2] // self.head_size)
+
+    def bprop(self, x: ms.Tensor, out: ms.Tensor, dout: ms.Tensor) -> tuple:
+        """The gradient goes the way back."""
+        return (_join_heads(dout),)
+
+
+class JoinHeads(nn.Cell):
+    """[batch, heads, sequence, size] -> [batch, sequence, heads * size]; see `SplitHeads`."""
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Return the heads of x beside each other."""
+        return _join_heads(x)
+
+    def bprop(self, x: ms.Tensor, out: ms.Tensor, dout: ms.Tensor) -> tuple:
+        """The gradient goes the way back."""
+        return (_split_heads(dout, x.shape[1]),)
+
+
+def _split_heads(x: ms.Tensor, heads: int) -> ms.Tensor:
+    batch, sequence, width = x.shape
+    pieces = ops.Concat(1)(ops.Split(2, heads)(x))
+    return ops.reshape(pieces, (batch, heads, sequence, width // heads))
+
+
+def _join_heads(x: ms.Tensor) -> ms.Tensor:
+    batch, heads, sequence, size = x.shape
+    return ops.Concat(2)(ops.Split(1, heads)(ops.reshape(x, (batch, heads * sequence, size))))
+
+
 class Lookup(nn.Cell):
     """Rows of a table: table [rows, columns], ids int32 [n] -> [n, columns]."""
 

@@ -9,7 +9,16 @@ import mindspore as ms
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import initializer
 
-from mindmlm.models.functional import AddBias, Gelu, GeluTanh, Normalize, Relu, Softmax
+from mindmlm.models.functional import (
+    AddBias,
+    Gelu,
+    GeluTanh,
+    JoinHeads,
+    Normalize,
+    Relu,
+    Softmax,
+    SplitHeads,
+)
 from mindmlm.models.spans import Span
 
 _ACTIVATIONS: dict[str, type[nn.Cell]] = {"gelu": Gelu, "gelu_tanh": GeluTanh, "relu": Relu}
@@ -145,13 +154,18 @@ class SelfAttention(nn.Cell):
         self.context = Matmul(compute_dtype, transpose_b=False, batched=True)
         self.softmax = Softmax()
         self.dropout = Dropout(dropout)
-        self.transpose = ops.Transpose()
+        self.split = SplitHeads(head_size)
+        self.join = JoinHeads()
         self.repeat = ops.Tile()
 
     def split_heads(self, x: ms.Tensor, batch: int) -> ms.Tensor:
         """[batch * sequence, heads * size] -> [batch, heads, sequence, size]."""
-        shape = (batch, x.shape[0] // batch, x.shape[1] // self.head_size, self.head_size)
-        return self.transpose(ops.reshape(x, shape), (0, 2, 1, 3))
+        return self.split(ops.reshape(x, (batch, -1, x.shape[1])))
+
+    def join_heads(self, x: ms.Tensor) -> ms.Tensor:
+        """[batch, heads, sequence, size] -> [batch * sequence, heads * size]."""
+        joined = self.join(x)
+        return ops.reshape(joined, (-1, joined.shape[2]))
 
     def construct(self, x: ms.Tensor, bias: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
         """Return the attention output, [batch * sequence, hidden]."""
@@ -165,8 +179,7 @@ class SelfAttention(nn.Cell):
         repeats = (rows, heads, queries // bias.shape[2], 1)
         bias = self.repeat(ops.stop_gradient(bias), repeats)
         probabilities = self.dropout(self.softmax(scores + bias), keep)
-        context = self.transpose(self.context(probabilities, value), (0, 2, 1, 3))
-        return self.output(ops.reshape(context, (x.shape[0], -1)))
+        return self.output(self.join_heads(self.context(probabilities, value)))
 
 
 def padding_bias(input_mask: ms.Tensor) -> ms.Tensor:

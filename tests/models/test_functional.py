@@ -11,8 +11,10 @@ from mindmlm.models.functional import (
     AddBias,
     Gelu,
     GeluTanh,
+    JoinHeads,
     Normalize,
     Softmax,
+    SplitHeads,
     WeightedCrossEntropy,
 )
 
@@ -106,6 +108,18 @@ def test_softmax_and_its_gradient():
     np.testing.assert_allclose(forward, function(torch.tensor(x)).numpy(), atol=1e-6)
     (expected,) = torch_gradients(function, [x], dout)
     np.testing.assert_allclose(gradients_of(Softmax(), [x], dout)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 5])
+def test_heads_are_split_and_joined_as_by_a_transposition(heads):
+    rng = np.random.default_rng(heads)
+    x, dout = (rng.standard_normal((3, 4, heads * 6)).astype(np.float32) for _ in range(2))
+    split = x.reshape(3, 4, heads, 6).transpose(0, 2, 1, 3)
+    assert np.array_equal(SplitHeads(6)(ms.Tensor(x)).asnumpy(), split)
+    assert np.array_equal(JoinHeads()(ms.Tensor(split)).asnumpy(), x)
+    dsplit = dout.reshape(3, 4, heads, 6).transpose(0, 2, 1, 3)
+    assert np.array_equal(gradients_of(SplitHeads(6), [x], dsplit)[0], dout)
+    assert np.array_equal(gradients_of(JoinHeads(), [split], dout)[0], dsplit)
 
 
 def test_add_bias_and_its_gradient():

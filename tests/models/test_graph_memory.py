@@ -64,20 +64,34 @@ def operators(graph_mode):
         def construct(self, x, row):
             return self.softmax(x) * x
 
+    class Heads(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.split, self.join = functional.SplitHeads(64), functional.JoinHeads()
+
+        def construct(self, x, row):
+            heads = self.split(ops.reshape(x, (8, -1, COLUMNS)))
+            return ops.reshape(self.join(heads * heads), x.shape) * x
+
     class Broadcast(nn.Cell):
         def construct(self, x, row):
             return x * row * x
 
     x = np.random.default_rng(3).normal(size=(ROWS, COLUMNS)).astype(np.float32)
     inputs = (ms.Tensor(x), ms.Tensor(x[0]))
-    kinds = {"normalize": Normalize, "softmax": Softmax, "broadcast": Broadcast}
+    kinds = {
+        "normalize": Normalize,
+        "softmax": Softmax,
+        "heads": Heads,
+        "broadcast": Broadcast,
+    }
     return {
         name: grown(lambda kind=kind: Gradient(kind()), *inputs) for name, kind in kinds.items()
     }
 
 
 def test_graphs_share_their_memory(operators):
-    for name in ("normalize", "softmax"):
+    for name in ("normalize", "softmax", "heads"):
         assert operators[name] < BYTES, name
     # What the others avoid: two tables of eight bytes a value, for each broadcast.
     assert operators["broadcast"] > 3 * BYTES
