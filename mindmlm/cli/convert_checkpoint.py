@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from mindmlm.conversion.convert import Conversion
 
 _DESCRIPTION = """\
-Convert a BERT checkpoint from one format to another. The input's format is recognised; nothing of
-the input is run, and neither TensorFlow nor PyTorch is needed to read it. The output must not exist
-yet, and it appears whole or not at all.
+Convert a checkpoint of BERT or GPT-2 from one format to another. The input's format is recognised;
+nothing of the input is run, and neither TensorFlow nor PyTorch is needed to read it. The output
+must not exist yet, and it appears whole or not at all.
 
 A tensor that is missing, left over or of another shape is an error that names it.
 """
@@ -31,6 +31,8 @@ examples:
     python tools/convert_checkpoint.py --input output/news --average 3 --output mean --to mindmlm
   Google's checkpoint of TensorFlow 1
     python tools/convert_checkpoint.py --input chinese_L-12_H-768_A-12 --output zh --to huggingface
+  a GPT-2 of ours, for transformers
+    python tools/convert_checkpoint.py --input output/gpt2 --output my-gpt2 --to huggingface
   a MindFormers file, which does not say how many attention heads there are
     python tools/convert_checkpoint.py --input bert_base.ckpt --model_config config.json \\
         --vocab_file vocab.txt --output base --to huggingface
@@ -73,11 +75,18 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         type=Path,
         help="config.json or bert_config.json; default: the one beside the weights",
     )
-    add("--vocab_file", type=Path, help="vocab.txt; default: the one beside the weights")
+    add(
+        "--vocab_file",
+        type=Path,
+        help="vocab.txt (BERT), vocab.json or tokenizer.json (GPT-2); default: the one beside the "
+        "weights",
+    )
+    add("--merges_file", type=Path, help="GPT-2: merges.txt; default: the one beside vocab.json")
     add(
         "--do_lower_case",
         type=_boolean,
-        help="default: what tokenizer_config.json says, else whether the vocabulary has capitals",
+        help="BERT; default: what tokenizer_config.json says, else whether the vocabulary has "
+        "capitals",
     )
     add(
         "--average",
@@ -145,7 +154,8 @@ def _add_changes(group: argparse._ArgumentGroup) -> None:
         "--resize_vocab",
         type=Path,
         metavar="VOCAB",
-        help="a vocab.txt that begins with the old one; the model gets rows for its new tokens",
+        help="a vocabulary that begins with the old one (vocab.txt; vocab.json with merges.txt "
+        "beside it); the model gets rows for its new tokens",
     )
     add(
         "--new_rows",
@@ -189,6 +199,7 @@ def _job(options: argparse.Namespace) -> "Conversion":
     from mindmlm.conversion.matching import Allowances
     from mindmlm.conversion.names import resolve_name
     from mindmlm.conversion.resharding import FileLayout
+    from mindmlm.conversion.tokenizer_files import GivenTokenizer
     from mindmlm.parallel.layout import ParallelLayout
 
     grid = ParallelLayout(options.data_parallel, options.model_parallel, options.pipeline_stage)
@@ -199,8 +210,7 @@ def _job(options: argparse.Namespace) -> "Conversion":
         kind=options.kind,
         names=options.names,
         model_config=options.model_config,
-        vocab_file=options.vocab_file,
-        do_lower_case=options.do_lower_case,
+        tokenizer=GivenTokenizer(options.vocab_file, options.merges_file, options.do_lower_case),
         allowances=Allowances(tuple(options.allow_missing), tuple(options.allow_unexpected)),
         resize_vocab=options.resize_vocab,
         new_rows=options.new_rows,

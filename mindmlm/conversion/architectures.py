@@ -1,11 +1,18 @@
 """The architectures that can be converted: parameters, name tables, descriptions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from mindmlm.config.schema.bert import BertModelConfig
-from mindmlm.conversion.tables import bert
+from mindmlm.config.schema.gpt2 import GPT2ModelConfig
+from mindmlm.config.schema.network import NetworkConfig
+from mindmlm.conversion.tables import bert, gpt2
 from mindmlm.conversion.tables.base import NameTable
+from mindmlm.models.bert import parallel_plan as bert_plan
+from mindmlm.models.gpt2 import parallel_plan as gpt2_plan
+from mindmlm.models.gpt2.initialization import initial_deviation as gpt2_deviation
+from mindmlm.models.plan import ParallelPlan
 
 POOLER = "bert.pooler."
 
@@ -14,15 +21,37 @@ POOLER = "bert.pooler."
 class Architecture:
     """What a conversion has to know of one model.
 
+    Functions are called with the settings of its own kind of network.
+
     Attributes:
         name: our name of it, `model.arch.type`.
+        trainer: what trains it, `trainer.type`.
+        tokenizer: kind of its tokenizer, `processor.tokenizer.type`.
+        example: a configuration of it, to name in messages.
         parameters: settings and vocabulary size -> shape of every parameter by our name.
         tables: its names in other libraries.
+        vocabulary_rows: parameters with a row for each token, the word embedding first.
+        position_rows: parameters with a row for each position.
+        tensor_plan, vocabulary_plan: where it is cut, see `ParallelPlan`.
+        initial_deviation: settings and parameter name -> spread of its initial values.
     """
 
     name: str
-    parameters: Callable[[BertModelConfig, int], dict[str, tuple[int, ...]]]
+    trainer: str
+    tokenizer: str
+    example: str
+    parameters: Callable[[Any, int], dict[str, tuple[int, ...]]]
     tables: tuple[NameTable, ...]
+    vocabulary_rows: tuple[str, ...]
+    position_rows: tuple[str, ...]
+    tensor_plan: ParallelPlan
+    vocabulary_plan: ParallelPlan
+    initial_deviation: Callable[[Any, str], float]
+
+    @property
+    def word(self) -> str:
+        """The word embedding."""
+        return self.vocabulary_rows[0]
 
     def table(self, library: str) -> NameTable:
         """Return the names of one library."""
@@ -31,7 +60,7 @@ class Architecture:
 
 def bert_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of every parameter of `BertForMaskedLM`, in the model's own order."""
-    hidden, inner = config.hidden_size, config.intermediate_size
+    hidden, inner = config.hidden_size, config.inner_size
     shapes: dict[str, tuple[int, ...]] = {
         "bert.embeddings.word": (vocab_size, hidden),
         "bert.embeddings.position": (config.max_position_embeddings, hidden),
@@ -54,6 +83,24 @@ def bert_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple
     return shapes | _vectors("head.norm", hidden) | {"head.bias": (vocab_size,)}
 
 
+def gpt2_parameters(config: GPT2ModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every parameter of `GPT2LMHeadModel`, in the model's own order."""
+    hidden, inner = config.hidden_size, config.inner_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "gpt2.embeddings.word": (vocab_size, hidden),
+        "gpt2.embeddings.position": (config.max_position_embeddings, hidden),
+    }
+    for number in range(config.num_hidden_layers):
+        layer = f"gpt2.layers.{number}"
+        shapes |= _vectors(f"{layer}.attention_norm", hidden)
+        for part in ("query", "key", "value", "output"):
+            shapes |= _dense(f"{layer}.attention.{part}", hidden, hidden)
+        shapes |= _vectors(f"{layer}.feed_forward_norm", hidden)
+        shapes |= _dense(f"{layer}.intermediate", hidden, inner)
+        shapes |= _dense(f"{layer}.output", inner, hidden)
+    return shapes | _vectors("gpt2.final_norm", hidden)
+
+
 def _dense(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
@@ -62,8 +109,45 @@ def _vectors(name: str, size: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (size,), f"{name}.bias": (size,)}
 
 
+def _bert_deviation(config: BertModelConfig, name: str) -> float:
+    return float(config.initializer_range)
+
+
 BERT = Architecture(
     name="BertForMaskedLM",
+    trainer="MaskedLanguageModelingTrainer",
+    tokenizer="BertTokenizer",
+    example="configs/bert/run_bert_base_uncased.yaml",
     parameters=bert_parameters,
     tables=(bert.HUGGINGFACE, bert.TENSORFLOW, bert.MINDFORMERS),
+    vocabulary_rows=("bert.embeddings.word", "head.bias"),
+    position_rows=("bert.embeddings.position",),
+    tensor_plan=bert_plan.TENSOR_PLAN,
+    vocabulary_plan=bert_plan.VOCABULARY_PLAN,
+    initial_deviation=_bert_deviation,
 )
+GPT2 = Architecture(
+    name="GPT2LMHeadModel",
+    trainer="CausalLanguageModelingTrainer",
+    tokenizer="GPT2Tokenizer",
+    example="configs/gpt2/run_gpt2.yaml",
+    parameters=gpt2_parameters,
+    tables=(gpt2.HUGGINGFACE, gpt2.MINDFORMERS),
+    vocabulary_rows=("gpt2.embeddings.word",),
+    position_rows=("gpt2.embeddings.position",),
+    tensor_plan=gpt2_plan.TENSOR_PLAN,
+    vocabulary_plan=gpt2_plan.VOCABULARY_PLAN,
+    initial_deviation=gpt2_deviation,
+)
+_BY_NETWORK = {"BertConfig": BERT, "GPT2Config": GPT2}
+
+
+def architecture_of(settings: NetworkConfig) -> Architecture:
+    """Return the architecture that settings describe."""
+    return _BY_NETWORK[settings.type]
+
+
+def architecture_with(parameters: Iterable[str]) -> Architecture:
+    """Return the architecture that parameters of these names (ours) belong to."""
+    names = set(parameters)
+    return next(kind for kind in _BY_NETWORK.values() if kind.word in names)

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mindmlm.checkpoint.shards import TensorSpec
 from mindmlm.config.schema import RunConfig
-from mindmlm.conversion.architectures import BERT
+from mindmlm.config.schema.model import ArchitectureConfig
 from mindmlm.conversion.averaging import AveragedCheckpoints
 from mindmlm.conversion.converted_model import (
     ConvertedModel,
@@ -18,13 +19,14 @@ from mindmlm.conversion.converted_model import (
     under_own_names,
 )
 from mindmlm.conversion.folder_checksums import write_checksums
-from mindmlm.conversion.matching import Allowances
+from mindmlm.conversion.matching import OWN_NAMES, Allowances
 from mindmlm.conversion.origin import Origin, match_origin, open_origin, own_origin
 from mindmlm.conversion.progress import shown_progress
 from mindmlm.conversion.readers.own import OwnCheckpoint
 from mindmlm.conversion.report import Report
 from mindmlm.conversion.resharding import FileLayout
 from mindmlm.conversion.resizing import resize_positions, resize_vocabulary
+from mindmlm.conversion.tokenizer_files import NOTHING_GIVEN, GivenTokenizer, tokenizer_keys
 from mindmlm.conversion.writers.huggingface import description_texts, write_huggingface
 from mindmlm.conversion.writers.mindspore_ckpt import write_mindspore
 from mindmlm.conversion.writers.output import new_file_at, new_folder, refuse_existing
@@ -32,7 +34,6 @@ from mindmlm.conversion.writers.pytorch_bin import write_pytorch
 from mindmlm.conversion.writers.run_folder import write_run
 from mindmlm.errors import CheckpointError
 from mindmlm.runtime.files import new_file
-from mindmlm.tokenizers.bert import read_vocab
 
 TARGETS = ("mindmlm", "huggingface", "mindspore", "pytorch")
 OPTIMIZER = "optimizer"
@@ -50,9 +51,10 @@ class Conversion:
         target: one of `TARGETS`.
         kind: format of the input, None to recognise it.
         names: names of the tensors in a `.ckpt`: mindmlm or mindformers.
-        model_config, vocab_file, do_lower_case: in place of what lies beside the weights.
+        model_config, tokenizer: in place of what lies beside the weights.
         allowances: what may be missing or left over.
-        resize_vocab: a longer vocabulary; its new rows come from pieces or from the mean.
+        resize_vocab: the file of a longer vocabulary (GPT-2's merges lie beside it); its new rows
+            come from pieces or from the mean.
         new_rows: pieces or mean.
         resize_positions: another number of positions.
         seed: of the values of parameters that may be missing.
@@ -67,8 +69,7 @@ class Conversion:
     kind: str | None = None
     names: str = "mindmlm"
     model_config: Path | None = None
-    vocab_file: Path | None = None
-    do_lower_case: bool | None = None
+    tokenizer: GivenTokenizer = NOTHING_GIVEN
     allowances: Allowances = field(default_factory=Allowances)
     resize_vocab: Path | None = None
     new_rows: str = "pieces"
@@ -96,7 +97,9 @@ def convert(job: Conversion) -> Report:
     origin = _open(job)
     found = match_origin(origin, job.allowances)
     assert origin.settings is not None
-    model = from_match(found, job.seed, origin.settings.initializer_range)
+    model = from_match(
+        found, job.seed, partial(origin.architecture.initial_deviation, origin.settings)
+    )
     model, origin = _resized(job, model, origin)
     _WRITERS[job.target](job, model, origin)
     return model.report
@@ -116,8 +119,8 @@ def _check(job: Conversion) -> None:
 def _open(job: Conversion) -> Origin:
     if job.average:
         mean = AveragedCheckpoints(job.input, job.average)
-        return own_origin(mean, job.vocab_file, job.do_lower_case)
-    return open_origin(job.input, job.kind, job.model_config, job.vocab_file, job.do_lower_case)
+        return own_origin(mean, job.tokenizer)
+    return open_origin(job.input, job.kind, job.model_config, job.tokenizer)
 
 
 def _resized(
@@ -129,10 +132,10 @@ def _resized(
     if job.resize_vocab:
         if tokenizer is None:
             raise CheckpointError("--resize_vocab: name the old vocabulary with --vocab_file")
-        new = read_vocab(job.resize_vocab)
-        model = resize_vocabulary(model, tokenizer.tokens, new, job.new_rows == "pieces")
-        tokenizer = replace(tokenizer, tokens=new)
-        changes["vocab_size"] = len(new)
+        new = tokenizer.another(job.resize_vocab)
+        model = resize_vocabulary(model, tokenizer.tokenizer, new, job.new_rows == "pieces")
+        tokenizer = replace(tokenizer, tokenizer=new)
+        changes["vocab_size"] = new.vocab_size
     if job.resize_positions:
         model = resize_positions(model, job.resize_positions)
         changes["max_position_embeddings"] = job.resize_positions
@@ -143,7 +146,7 @@ def _resized(
 
 def _to_huggingface(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
     assert origin.settings is not None
-    tensors = {"model": export(model, BERT.table("huggingface"))}
+    tensors = {"model": export(model, origin.architecture.table("huggingface"))}
     text = f"The weights come from a checkpoint in the format {origin.source.format}."
     with (
         new_folder(job.output) as folder,
@@ -154,14 +157,15 @@ def _to_huggingface(job: Conversion, model: ConvertedModel, origin: Origin) -> N
 
 
 def _to_pytorch(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
-    tensors = {"model": export(model, BERT.table("huggingface"))}
+    tensors = {"model": export(model, origin.architecture.table("huggingface"))}
     with _new_weights(job, origin) as path, shown_progress(tensors, job.progress) as shown:
         write_pytorch(path, shown["model"])
 
 
 def _to_mindspore(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
     is_own = job.names == "mindmlm"
-    tensors = {"model": under_own_names(model) if is_own else export(model, BERT.table(job.names))}
+    table = OWN_NAMES if is_own else origin.architecture.table(job.names)
+    tensors = {"model": export(model, table)}
     with _new_weights(job, origin) as path, shown_progress(tensors, job.progress) as shown:
         write_mindspore(path, shown["model"])
 
@@ -210,14 +214,18 @@ def run_config(origin: Origin, is_resized: bool) -> RunConfig:
     config = RunConfig.model_validate(origin.config) if origin.config else RunConfig()
     if origin.config and not is_resized:
         return config
-    files, rows = origin.tokenizer, config.train_dataset
-    tokenizer = config.processor.tokenizer.model_copy(
-        update={"do_lower_case": files.do_lower_case, "train_vocab_size": len(files.tokens)}
-    )
+    files, rows, kind = origin.tokenizer, config.train_dataset, origin.architecture
+    tokenizer = config.processor.tokenizer.model_copy(update=tokenizer_keys(files))
     longest = min(rows.max_seq_length, origin.settings.max_position_embeddings)
     return config.model_copy(
         update={
-            "model": config.model.model_copy(update={"settings": origin.settings}),
+            "model": config.model.model_copy(
+                update={
+                    "settings": origin.settings,
+                    "arch": ArchitectureConfig.model_validate({"type": kind.name}),
+                }
+            ),
+            "trainer": config.trainer.model_copy(update={"type": kind.trainer}),
             "processor": config.processor.model_copy(update={"tokenizer": tokenizer}),
             "train_dataset": rows.model_copy(update={"max_seq_length": longest}),
         }

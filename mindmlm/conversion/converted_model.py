@@ -39,13 +39,17 @@ class ConvertedModel:
         return array
 
 
-def from_match(found: Match, seed: int, initializer_range: float) -> ConvertedModel:
-    """Return the model of a match; what was allowed to be missing gets its initial value."""
+def from_match(found: Match, seed: int, deviation: Callable[[str], float]) -> ConvertedModel:
+    """Return the model of a match.
+
+    What was allowed to be missing gets its initial value, from ``seed`` and the spread that
+    ``deviation`` says for its name.
+    """
 
     def read(name: str) -> np.ndarray:
         if name in found.recipes:
             return found.read(name)
-        return initial_value(name, found.shapes[name], seed, initializer_range)
+        return initial_value(name, found.shapes[name], seed, deviation(name))
 
     return ConvertedModel(found.shapes, read, found.report)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mindmlm.checkpoint.shards import little_endian_bytes
+from mindmlm.conversion.architectures import architecture_of
 from mindmlm.conversion.converted_model import count_not_finite
 from mindmlm.conversion.folder_checksums import CHECKSUM_NAME
 from mindmlm.conversion.model_config import find_config
@@ -49,7 +50,7 @@ def describe_foreign(path: Path) -> dict[str, Any]:
         "verified_by": f"yes, every file has its SHA-256 ({CHECKSUM_NAME})"
         if listed
         else _CHECKED_BY.get(source.format, "the header only; this format has no checksums"),
-        "model": "BertForMaskedLM" if settings else None,
+        "model": architecture_of(settings).name if settings else None,
         "model_config": settings.model_dump() if settings else None,
         "described_by": str(find_config(folder) or ""),
         "number_of_parameters": sum(math.prod(tensor["shape"]) for tensor in tensors),

@@ -1,6 +1,6 @@
 """A checkpoint of any format together with the description of its model and its tokenizer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +8,21 @@ from pydantic import ValidationError
 
 from mindmlm.config.schema import RunConfig
 from mindmlm.config.schema.bert import BertModelConfig
-from mindmlm.conversion.architectures import BERT, POOLER
+from mindmlm.conversion.architectures import POOLER, Architecture, architecture_of
 from mindmlm.conversion.averaging import AveragedCheckpoints
 from mindmlm.conversion.matching import Allowances, Match, choose_table, match, recipes_of
-from mindmlm.conversion.model_config import find_config, read_model_config
+from mindmlm.conversion.model_config import AnySettings, find_config, read_model_config
 from mindmlm.conversion.readers.own import OwnCheckpoint
 from mindmlm.conversion.recognise import open_source
 from mindmlm.conversion.source import TensorSource
-from mindmlm.conversion.tokenizer_files import TokenizerFiles, read_tokenizer
+from mindmlm.conversion.tokenizer_files import (
+    NOTHING_GIVEN,
+    GivenTokenizer,
+    TokenizerFiles,
+    read_tokenizer,
+)
 from mindmlm.errors import CheckpointError
-
-WORD = "bert.embeddings.word"
+from mindmlm.tokenizers.files import BERT
 
 
 @dataclass(frozen=True)
@@ -33,17 +37,22 @@ class Origin:
     """
 
     source: TensorSource
-    settings: BertModelConfig | None
+    settings: AnySettings | None
     tokenizer: TokenizerFiles | None
     config: dict[str, Any] | None = None
+
+    @property
+    def architecture(self) -> Architecture:
+        """Of the model, which must be described."""
+        assert self.settings is not None
+        return architecture_of(self.settings)
 
 
 def open_origin(
     path: Path,
     kind: str | None = None,
     config_file: Path | None = None,
-    vocab_file: Path | None = None,
-    do_lower_case: bool | None = None,
+    given: GivenTokenizer = NOTHING_GIVEN,
 ) -> Origin:
     """Open a checkpoint and what describes it.
 
@@ -51,31 +60,34 @@ def open_origin(
         path: see `open_source`.
         kind: format, None to recognise it.
         config_file: a `config.json` or `bert_config.json` in place of the one beside the weights.
-        vocab_file: a `vocab.txt` in place of the one beside the weights.
-        do_lower_case: in place of what the folder says.
+        given: a tokenizer in place of the one beside the weights.
 
     Raises:
         CheckpointError, DataError: see `open_source`, `read_model_config`, `read_tokenizer`.
     """
     source = open_source(path, kind)
     if isinstance(source, OwnCheckpoint):
-        return own_origin(source, vocab_file, do_lower_case)
+        return own_origin(source, given)
     folder = path if path.is_dir() else path.parent
     described = config_file or find_config(folder)
     settings = read_model_config(described) if described else None
-    tokenizer = read_tokenizer(folder, vocab_file, do_lower_case)
+    kind = architecture_of(settings).tokenizer if settings else None
+    tokenizer = read_tokenizer(folder, kind, given)
     return Origin(source, with_parts_of(settings, source) if settings else None, tokenizer)
 
 
-def with_parts_of(settings: BertModelConfig, source: TensorSource) -> BertModelConfig:
-    """Return the settings with a pooler exactly if the source has one.
+def with_parts_of(settings: AnySettings, source: TensorSource) -> AnySettings:
+    """Return the settings with a pooler exactly if the source has one, where BERT has it.
 
     Raises:
         CheckpointError: no name in the source is known.
     """
+    if not isinstance(settings, BertModelConfig):
+        return settings
+    bert = architecture_of(settings)
     everything = settings.model_copy(update={"add_pooling_layer": True})
-    wanted = BERT.parameters(everything, settings.vocab_size or 1)
-    table = choose_table(BERT.tables, source, wanted)
+    wanted = bert.parameters(everything, settings.vocab_size or 1)
+    table = choose_table(bert.tables, source, wanted)
     names = table.canonical(source.tensors)
     pooler = [
         recipe.theirs in names
@@ -102,8 +114,9 @@ def match_origin(
         )
     if not origin.settings.vocab_size:
         raise CheckpointError(f"{origin.source.path}: the size of its vocabulary is not known")
-    wanted = BERT.parameters(origin.settings, origin.settings.vocab_size)
-    found = match(origin.source, BERT.tables, wanted, allowances, resized)
+    model = origin.architecture
+    wanted = model.parameters(origin.settings, origin.settings.vocab_size)
+    found = match(origin.source, model.tables, wanted, allowances, resized)
     tokens = origin.tokenizer.tokens if origin.tokenizer else []
     if len(tokens) > origin.settings.vocab_size:
         raise CheckpointError(
@@ -114,9 +127,7 @@ def match_origin(
 
 
 def own_origin(
-    source: OwnCheckpoint | AveragedCheckpoints,
-    vocab_file: Path | None = None,
-    do_lower_case: bool | None = None,
+    source: OwnCheckpoint | AveragedCheckpoints, given: GivenTokenizer = NOTHING_GIVEN
 ) -> Origin:
     """Return a checkpoint of ours, or the mean of several, with what its run says about it.
 
@@ -133,14 +144,16 @@ def own_origin(
         ) from None
     section = config.processor.tokenizer
     beside = checkpoint.path.parent.parent
-    lower = section.do_lower_case if do_lower_case is None else do_lower_case
-    tokenizer = read_tokenizer(beside, vocab_file, lower)
+    if section.type == BERT and given.do_lower_case is None:
+        given = replace(given, do_lower_case=section.do_lower_case)
+    tokenizer = read_tokenizer(beside, section.type, given)
     expected = checkpoint.state.get("tokenizer_fingerprint")
     if tokenizer and expected and tokenizer.fingerprint() != expected:
         raise CheckpointError(
-            f"{source.path}: was trained with another vocabulary than {vocab_file or beside}; name "
-            "the right one with --vocab_file"
+            f"{source.path}: was trained with another vocabulary than "
+            f"{given.vocab_file or beside}; name the right one with --vocab_file"
         )
-    rows = source.tensors[WORD].shape[0] if WORD in source.tensors else None
+    word = source.tensors.get(architecture_of(config.model.settings).word)
+    rows = word.shape[0] if word else None
     settings = config.model.settings.model_copy(update={"vocab_size": rows})
     return Origin(source, settings, tokenizer, checkpoint.config)

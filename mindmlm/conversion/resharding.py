@@ -7,15 +7,14 @@ from pathlib import Path
 
 from mindmlm.checkpoint.manifest import SliceRecord
 from mindmlm.checkpoint.shards import Shard, StoredSlice, TensorSpec, stream_safetensors
+from mindmlm.conversion.architectures import Architecture, architecture_with
 from mindmlm.conversion.converted_model import Exported
 from mindmlm.errors import CheckpointError
-from mindmlm.models.bert.parallel_plan import TENSOR_PLAN, VOCABULARY_PLAN
 from mindmlm.parallel.balance import balance
 from mindmlm.parallel.division import Block, Division
 from mindmlm.parallel.layout import ParallelLayout
 
 MODEL = "model"
-_TIED = frozenset({"bert.embeddings.word"})
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,12 @@ class FileLayout:
             "pipeline_stage": self.grid.pipeline_stage,
         }
 
-    def division(self, rank: int) -> Division:
-        """Return what a rank holds and saves."""
-        plan = TENSOR_PLAN if self.vocab_emb_dp else TENSOR_PLAN + VOCABULARY_PLAN
-        return Division(self.grid, rank, plan, self.optimizer_shard, _TIED)
+    def division(self, rank: int, model: Architecture) -> Division:
+        """Return what a rank holds and saves of a model."""
+        plan = model.tensor_plan
+        if not self.vocab_emb_dp:
+            plan = plan + model.vocabulary_plan
+        return Division(self.grid, rank, plan, self.optimizer_shard, frozenset({model.word}))
 
 
 def write_shards(folder: Path, groups: Mapping[str, Exported], layout: FileLayout) -> list[Shard]:
@@ -59,7 +60,7 @@ def write_shards(folder: Path, groups: Mapping[str, Exported], layout: FileLayou
             name: name if group == MODEL else _owner(name, parameters) for name in tensors.specs
         }
         for rank in range(layout.grid.world_size):
-            division = layout.division(rank)
+            division = layout.division(rank, architecture_with(parameters))
             blocks = {
                 name: block
                 for name, spec in tensors.specs.items()

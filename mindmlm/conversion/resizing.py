@@ -5,43 +5,73 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mindmlm.conversion import report as kinds
+from mindmlm.conversion.architectures import architecture_with
 from mindmlm.conversion.converted_model import ConvertedModel
 from mindmlm.errors import CheckpointError
+from mindmlm.tokenizers.files import AnyTokenizer
+from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
 from mindmlm.tokenizers.vocab_extension import extend_rows, is_extension, pieces_of_new_tokens
 
-VOCABULARY_ROWS = ("bert.embeddings.word", "head.bias")
-POSITION_ROWS = ("bert.embeddings.position",)
+
+def is_longer(old: AnyTokenizer, new: AnyTokenizer) -> bool:
+    """Return whether ``new`` begins with the tokens of ``old``, and with its merges if it has any.
+
+    Then the ids of ``old`` mean the same in both.
+    """
+    if isinstance(old, GPT2Tokenizer) and isinstance(new, GPT2Tokenizer):
+        merges = new.merges[: len(old.merges)] == old.merges
+        return merges and is_extension(old.vocab, new.vocab)
+    return type(old) is type(new) and is_extension(old.vocab, new.vocab)
 
 
 def resize_vocabulary(
-    model: ConvertedModel, old: Sequence[str], new: Sequence[str], from_pieces: bool
+    model: ConvertedModel, old: AnyTokenizer, new: AnyTokenizer, from_pieces: bool
 ) -> ConvertedModel:
     """Return the model with a row for every token of a longer vocabulary.
 
     Args:
         model: whose rows belong to ``old``.
-        old: the tokens it was trained with.
-        new: the same, and more at the end.
+        old: the tokenizer it was trained with.
+        new: the same, with more tokens at the end.
         from_pieces: a new row is the mean of the rows of the pieces that the token was divided
             into before; else the mean of all rows of ``old``.
 
     Raises:
         CheckpointError: ``new`` does not begin with ``old``.
     """
-    if not is_extension(old, new):
+    before, after = old.vocab_size, new.vocab_size
+    if not is_longer(old, new):
         raise CheckpointError(
-            f"--resize_vocab: the new vocabulary must begin with the {len(old)} tokens of the old "
-            "one, in their order, so that their ids stay; tools/build_vocab.py --extend makes one"
+            f"--resize_vocab: the new vocabulary must begin with the {before} tokens of the old "
+            "one (and its merges), in their order, so that their ids stay; tools/build_vocab.py "
+            "--extend makes one for BERT"
         )
-    everything = np.arange(len(old))
-    pieces = pieces_of_new_tokens(old, new) if from_pieces else [everything] * (len(new) - len(old))
+    everything = np.arange(before)
+    pieces = _pieces(old, new) if from_pieces else [everything] * (after - before)
 
     def rows(trained: np.ndarray) -> np.ndarray:
-        initial = np.zeros((len(new), *trained.shape[1:]), np.float32)
-        return extend_rows(trained, initial, len(old), pieces)
+        initial = np.zeros((after, *trained.shape[1:]), np.float32)
+        return extend_rows(trained, initial, before, pieces)
 
-    note = f"{len(old)} -> {len(new)} rows, new ones from {'pieces' if from_pieces else 'the mean'}"
-    return _resized(model, VOCABULARY_ROWS, len(new), rows, note)
+    note = f"{before} -> {after} rows, new ones from {'pieces' if from_pieces else 'the mean'}"
+    names = architecture_with(model.shapes).vocabulary_rows
+    return _resized(model, names, after, rows, note)
+
+
+def _pieces(old: AnyTokenizer, new: AnyTokenizer) -> list[np.ndarray]:
+    """Return the old ids that each token behind the end of ``old`` was written with."""
+    if isinstance(old, GPT2Tokenizer) and isinstance(new, GPT2Tokenizer):
+        return [_byte_pieces(old, token) for token in new.token_bytes[old.vocab_size :]]
+    return pieces_of_new_tokens(old.vocab, new.vocab)
+
+
+def _byte_pieces(old: GPT2Tokenizer, token: bytes) -> np.ndarray:
+    """Return the ids of a token's text; of its bytes one by one where they are no whole text."""
+    try:
+        return old.encode_ids([token.decode("utf-8")])[0]
+    except UnicodeDecodeError:
+        single = {value: place for place, value in enumerate(old.token_bytes) if len(value) == 1}
+        return np.array([single[bytes([byte])] for byte in token])
 
 
 def resize_positions(model: ConvertedModel, positions: int) -> ConvertedModel:
@@ -50,14 +80,15 @@ def resize_positions(model: ConvertedModel, positions: int) -> ConvertedModel:
     Fewer: the first ones stay. More: new rows are the mean of the trained ones, which a model has
     to be trained on before it reads texts of that length.
     """
-    old = model.shapes[POSITION_ROWS[0]][0]
+    names = architecture_with(model.shapes).position_rows
+    old = model.shapes[names[0]][0]
 
     def rows(trained: np.ndarray) -> np.ndarray:
         mean = np.broadcast_to(trained.mean(axis=0), (max(0, positions - old), trained.shape[1]))
         return np.concatenate([trained[:positions], mean.astype(np.float32)])
 
     note = f"{old} -> {positions} rows" + (", new ones from the mean" if positions > old else "")
-    return _resized(model, POSITION_ROWS, positions, rows, note)
+    return _resized(model, names, positions, rows, note)
 
 
 def _resized(

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,24 @@ from mindmlm.checkpoint.naming import LATEST_NAME
 from mindmlm.config.checks import check_consistency
 from mindmlm.config.render import to_plain
 from mindmlm.config.schema import RunConfig
-from mindmlm.config.schema.bert import BertModelConfig
+from mindmlm.conversion.architectures import architecture_of
 from mindmlm.conversion.converted_model import ConvertedModel, from_match
 from mindmlm.conversion.matching import Allowances
+from mindmlm.conversion.model_config import AnySettings
 from mindmlm.conversion.names import resolve_name
-from mindmlm.conversion.origin import WORD, Origin, match_origin, open_origin, with_parts_of
+from mindmlm.conversion.origin import Origin, match_origin, open_origin, with_parts_of
 from mindmlm.conversion.recognise import is_own
-from mindmlm.conversion.resizing import resize_vocabulary
-from mindmlm.conversion.tokenizer_files import TokenizerFiles
+from mindmlm.conversion.resizing import is_longer, resize_vocabulary
+from mindmlm.conversion.tokenizer_files import TokenizerFiles, tokenizer_keys
 from mindmlm.errors import CheckpointError, ConfigError
-from mindmlm.tokenizers.bert import BertTokenizer, read_vocab
-from mindmlm.tokenizers.vocab_extension import is_extension
+from mindmlm.tokenizers.files import AnyTokenizer, load_tokenizer
 
 logger = logging.getLogger(__name__)
 
 MODEL = "model"
 # What a folder's description does not decide: it changes how a model is trained, not what it is.
 _OF_THE_RUN = (
+    "embedding_dropout_prob",
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
     "initializer_range",
@@ -70,9 +72,9 @@ class ForeignCheckpoint:
         """The configuration of a run of which nothing is known."""
         return to_plain(RunConfig())
 
-    def make_tokenizer(self) -> BertTokenizer:
+    def make_tokenizer(self) -> AnyTokenizer:
         """Return the tokenizer that the weights belong to."""
-        return BertTokenizer(self.tokenizer.tokens, self.tokenizer.do_lower_case)
+        return self.tokenizer.tokenizer
 
     def records(self, group: str) -> dict[str, ForeignRecord]:
         """Return type and shape of every tensor of ``group``.
@@ -153,12 +155,16 @@ def open_foreign(path: Path, config: RunConfig) -> ForeignStart:
         CheckpointError, DataError: missing, damaged, or it does not fit.
         ConfigError: the configuration does not fit the model of the checkpoint.
     """
-    origin = _described(open_origin(path), config)
+    opened = open_origin(path)
+    if opened.settings is not None:
+        _check_kind(opened.settings, config, path)
+    origin = _described(opened, config)
     found = match_origin(origin, Allowances())
     assert origin.settings is not None and origin.tokenizer is not None
-    model = from_match(found, config.seed, origin.settings.initializer_range)
+    deviation = partial(origin.architecture.initial_deviation, origin.settings)
+    model = from_match(found, config.seed, deviation)
     model, tokenizer = _extended(model, origin.tokenizer, config)
-    rows = model.shapes[WORD][0]
+    rows = model.shapes[origin.architecture.word][0]
     settings = origin.settings.model_copy(update={"vocab_size": rows})
     logger.info("checkpoint: %s", model.report.as_text())
     for note in tokenizer.notes:
@@ -167,13 +173,26 @@ def open_foreign(path: Path, config: RunConfig) -> ForeignStart:
     return ForeignStart(ForeignCheckpoint(path, model, tokenizer), changed)
 
 
+def _check_kind(settings: AnySettings, config: RunConfig, path: Path) -> None:
+    """Refuse a checkpoint of another kind of model than the configuration's.
+
+    Raises:
+        ConfigError: it is one; the message names a configuration that fits.
+    """
+    theirs, ours = architecture_of(settings), architecture_of(config.model.settings)
+    if theirs.name != ours.name:
+        raise ConfigError(
+            f"load_checkpoint: {path} holds a {theirs.name}, and model.arch.type is {ours.name}; "
+            f"start from a configuration of it, such as {theirs.example}"
+        )
+
+
 def _described(origin: Origin, config: RunConfig) -> Origin:
     """Fill in from the configuration what the checkpoint does not say about itself."""
     section = config.processor.tokenizer
     settings, tokenizer = origin.settings, origin.tokenizer
     if tokenizer is None and section.vocab_file:
-        tokens = read_vocab(Path(section.vocab_file))
-        tokenizer = TokenizerFiles(tokens, section.do_lower_case)
+        tokenizer = TokenizerFiles(load_tokenizer(section))
     if tokenizer is None:
         raise CheckpointError(
             f"{origin.source.path}: no vocabulary beside it; name it with --vocab_file"
@@ -193,21 +212,25 @@ def _extended(
     Raises:
         CheckpointError: the run names a vocabulary that is another one.
     """
-    given = config.processor.tokenizer.vocab_file
-    new = read_vocab(Path(given)) if given else tokenizer.tokens
-    if new == tokenizer.tokens:
+    section = config.processor.tokenizer
+    if not section.vocab_file:
         return model, tokenizer
-    if not is_extension(tokenizer.tokens, new):
+    merges_file = Path(section.merges_file) if section.merges_file else None
+    given, old = section.vocab_file, tokenizer.tokenizer
+    new = tokenizer.another(Path(given), merges_file)
+    if new.fingerprint() == old.fingerprint():
+        return model, tokenizer
+    if not is_longer(old, new):
         raise CheckpointError(
             f"{model.report.source}: belongs to another vocabulary than {given}; leave "
             "--vocab_file out to use the one beside it, or name one that begins with its tokens"
         )
-    longer = TokenizerFiles(new, tokenizer.do_lower_case, tokenizer.notes)
-    return resize_vocabulary(model, tokenizer.tokens, new, from_pieces=True), longer
+    longer = replace(tokenizer, tokenizer=new)
+    return resize_vocabulary(model, old, new, from_pieces=True), longer
 
 
 def _fitted(
-    config: RunConfig, settings: BertModelConfig, tokenizer: TokenizerFiles, path: Path
+    config: RunConfig, settings: AnySettings, tokenizer: TokenizerFiles, path: Path
 ) -> RunConfig:
     """Return the configuration with the checkpoint's model and kind of text, and log the changes.
 
@@ -215,14 +238,14 @@ def _fitted(
         ConfigError: it contradicts itself then.
     """
     ours = config.model.settings
-    kept = {key: getattr(ours, key) for key in _OF_THE_RUN}
+    kept = {key: getattr(ours, key) for key in _OF_THE_RUN if hasattr(ours, key)}
     section = config.processor.tokenizer
-    lower = {"do_lower_case": tokenizer.do_lower_case, "train_vocab_size": len(tokenizer.tokens)}
+    keys = tokenizer_keys(tokenizer)
     changed = config.model_copy(
         update={
             "model": config.model.model_copy(update={"settings": settings.model_copy(update=kept)}),
             "processor": config.processor.model_copy(
-                update={"tokenizer": section.model_copy(update=lower)}
+                update={"tokenizer": section.model_copy(update=keys)}
             ),
         }
     )
@@ -230,7 +253,7 @@ def _fitted(
         before = getattr(ours, key)
         if before != value and before is not None:
             logger.info("model_config.%s: %s, from the checkpoint, not %s", key, value, before)
-    if section.do_lower_case != tokenizer.do_lower_case:
+    if section.do_lower_case != keys.get("do_lower_case", section.do_lower_case):
         logger.info("do_lower_case: %s, from the checkpoint", tokenizer.do_lower_case)
     problems = check_consistency(changed)
     if problems:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mindmlm.config.schema.processor import TokenizerConfig
 from mindmlm.conversion.json_files import read_json_object
 from mindmlm.errors import CheckpointError
 from mindmlm.tokenizers.bert import (
@@ -17,40 +18,140 @@ from mindmlm.tokenizers.bert import (
     BertTokenizer,
     read_vocab,
 )
+from mindmlm.tokenizers.bert import VOCAB_NAME as BERT_VOCAB_NAME
+from mindmlm.tokenizers.byte_level_bpe import END_OF_TEXT
+from mindmlm.tokenizers.files import BERT, GPT2, AnyTokenizer, has_tokenizer, load_tokenizer
+from mindmlm.tokenizers.gpt2 import MERGES_NAME, GPT2Tokenizer
+from mindmlm.tokenizers.gpt2 import VOCAB_NAME as GPT2_VOCAB_NAME
 
-VOCAB_NAME = "vocab.txt"
 _TOKENIZER_NAME = "tokenizer.json"
 _CONFIG_NAME = "tokenizer_config.json"
+_SPECIAL_NAME = "special_tokens_map.json"
+_ADDED_NAME = "added_tokens.json"
+
+
+@dataclass(frozen=True)
+class GivenTokenizer:
+    """What is taken in place of what a folder holds; None and "" take the folder's.
+
+    Attributes:
+        vocab_file: a `vocab.txt` (BERT), a `vocab.json` or `tokenizer.json` (GPT-2).
+        merges_file: a `merges.txt` (GPT-2), by default the one beside the vocabulary.
+        do_lower_case: of BERT.
+    """
+
+    vocab_file: Path | None = None
+    merges_file: Path | None = None
+    do_lower_case: bool | None = None
+
+    def check(self, kind: str) -> None:
+        """Refuse what a kind of tokenizer has no use for.
+
+        Raises:
+            CheckpointError: something of the other kind is given.
+        """
+        if kind == GPT2 and self.do_lower_case is not None:
+            raise CheckpointError("--do_lower_case: GPT-2's tokenizer leaves text as it is")
+        if kind == BERT and self.merges_file:
+            raise CheckpointError("--merges_file: BERT's tokenizer has no merges, only a vocab.txt")
+
+
+NOTHING_GIVEN = GivenTokenizer()
 
 
 @dataclass(frozen=True)
 class TokenizerFiles:
-    """A vocabulary and how texts are cleaned for it; `notes` says what was concluded from what."""
+    """The tokenizer of a model; `notes` says what was concluded from what."""
 
-    tokens: list[str]
-    do_lower_case: bool
+    tokenizer: AnyTokenizer
     notes: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> list[str]:
+        """Its vocabulary; the place is the id."""
+        return self.tokenizer.vocab
+
+    @property
+    def kind(self) -> str:
+        """Its kind, `processor.tokenizer.type`."""
+        return BERT if isinstance(self.tokenizer, BertTokenizer) else GPT2
+
+    @property
+    def do_lower_case(self) -> bool:
+        """Whether texts are lowered for it."""
+        return isinstance(self.tokenizer, BertTokenizer) and self.tokenizer.do_lower_case
 
     def fingerprint(self) -> str:
         """Return the fingerprint that a checkpoint carries."""
-        return BertTokenizer(self.tokens, self.do_lower_case).fingerprint()
+        return self.tokenizer.fingerprint()
+
+    def another(self, vocab_file: Path, merges_file: Path | None = None) -> AnyTokenizer:
+        """Return a tokenizer of the same kind with another vocabulary.
+
+        Raises:
+            DataError: a file is missing or faulty.
+        """
+        return load_tokenizer(
+            TokenizerConfig(
+                type=self.kind,  # type: ignore[arg-type]
+                vocab_file=str(vocab_file),
+                merges_file=str(merges_file or ""),
+                do_lower_case=self.do_lower_case,
+            )
+        )
 
 
 def read_tokenizer(
-    folder: Path, vocab_file: Path | None = None, do_lower_case: bool | None = None
+    folder: Path, kind: str | None = None, given: GivenTokenizer = NOTHING_GIVEN
 ) -> TokenizerFiles | None:
     """Return the tokenizer in ``folder``, or None when there is none.
 
     Args:
-        folder: with `vocab.txt` or `tokenizer.json`, and perhaps `tokenizer_config.json`.
-        vocab_file: is taken in place of the folder's vocabulary.
-        do_lower_case: is taken in place of what the folder says.
+        folder: with `vocab.txt`, or `vocab.json` and `merges.txt`, or `tokenizer.json`, and perhaps
+            `tokenizer_config.json`.
+        kind: BertTokenizer or GPT2Tokenizer; None to go by the names of the files.
+        given: what is taken in place of the folder's.
 
     Raises:
-        CheckpointError: `tokenizer.json` is not a WordPiece vocabulary.
+        CheckpointError: `tokenizer.json` holds no vocabulary of the kind, or something of the other
+            kind is given.
         DataError: the vocabulary is damaged.
     """
-    tokens = _tokens(folder, vocab_file)
+    kind = kind or _kind_of(folder, given.vocab_file)
+    given.check(kind)
+    if kind == GPT2:
+        return _read_gpt2(folder, given)
+    return _read_bert(folder, given)
+
+
+def _kind_of(folder: Path, vocab_file: Path | None) -> str:
+    if vocab_file:
+        return GPT2 if vocab_file.suffix == ".json" else BERT
+    return GPT2 if has_tokenizer(folder, GPT2) else BERT
+
+
+def _read_gpt2(folder: Path, given: GivenTokenizer) -> TokenizerFiles | None:
+    files = [folder / GPT2_VOCAB_NAME, folder / _TOKENIZER_NAME]
+    if not (folder / MERGES_NAME).is_file() and not given.merges_file:
+        files = files[1:]
+    vocab_file = given.vocab_file or next((path for path in files if path.is_file()), None)
+    if vocab_file is None:
+        return None
+    section = TokenizerConfig(
+        type="GPT2Tokenizer",
+        vocab_file=str(vocab_file),
+        merges_file=str(given.merges_file or ""),
+    )
+    notes = []
+    if _settings(folder).get("add_prefix_space"):
+        notes.append(f"{_CONFIG_NAME} sets add_prefix_space, which the tokenizer here does not do")
+    if vocab_file.name == GPT2_VOCAB_NAME and (folder / _ADDED_NAME).is_file():
+        notes.append(f"the tokens of {_ADDED_NAME} are left out; their rows stay in the model")
+    return TokenizerFiles(load_tokenizer(section), tuple(notes))
+
+
+def _read_bert(folder: Path, given: GivenTokenizer) -> TokenizerFiles | None:
+    tokens = _wordpieces(folder, given.vocab_file)
     if tokens is None:
         return None
     settings = _settings(folder)
@@ -59,7 +160,7 @@ def read_tokenizer(
         for key, usual in (("strip_accents", None), ("tokenize_chinese_chars", True))
         if settings.get(key, usual) != usual
     ]
-    lower = settings.get("do_lower_case") if do_lower_case is None else do_lower_case
+    lower = settings.get("do_lower_case") if given.do_lower_case is None else given.do_lower_case
     if not isinstance(lower, bool):
         capitals = any(
             t != t.lower() for t in tokens if not (t.startswith("[") and t.endswith("]"))
@@ -67,11 +168,11 @@ def read_tokenizer(
         lower = not capitals
         seen = "has" if capitals else "has no"
         notes.append(f"do_lower_case {lower}: not given, and the vocabulary {seen} capital letters")
-    return TokenizerFiles(tokens, lower, tuple(notes))
+    return TokenizerFiles(BertTokenizer(tokens, lower), tuple(notes))
 
 
-def _tokens(folder: Path, vocab_file: Path | None) -> list[str] | None:
-    path = vocab_file or folder / VOCAB_NAME
+def _wordpieces(folder: Path, vocab_file: Path | None) -> list[str] | None:
+    path = vocab_file or folder / BERT_VOCAB_NAME
     if vocab_file or path.is_file():
         return read_vocab(path)
     if not (folder / _TOKENIZER_NAME).is_file():
@@ -94,6 +195,14 @@ def _tokens(folder: Path, vocab_file: Path | None) -> list[str] | None:
     return tokens
 
 
+def tokenizer_keys(files: TokenizerFiles) -> dict[str, Any]:
+    """Return what a tokenizer means for `processor.tokenizer`: key -> value."""
+    keys: dict[str, Any] = {"type": files.kind, "train_vocab_size": len(files.tokens)}
+    if files.kind == BERT:
+        keys["do_lower_case"] = files.do_lower_case
+    return keys
+
+
 def _settings(folder: Path) -> dict[str, Any]:
     if (folder / _CONFIG_NAME).is_file():
         return read_json_object(folder / _CONFIG_NAME)
@@ -101,24 +210,26 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 
 def tokenizer_texts(files: TokenizerFiles, max_length: int) -> dict[str, str]:
-    """Return the files that transformers' `BertTokenizer` reads: name -> content."""
-    special = {
-        "pad_token": PAD,
-        "unk_token": UNK,
-        "cls_token": CLS,
-        "sep_token": SEP,
-        "mask_token": MASK,
-    }
-    settings = {
-        "tokenizer_class": "BertTokenizer",
-        "do_lower_case": files.do_lower_case,
-        "model_max_length": max_length,
-        "strip_accents": None,
-        "tokenize_chinese_chars": True,
-        **special,
-    }
+    """Return the files that transformers' tokenizer of the same kind reads: name -> content."""
+    if isinstance(files.tokenizer, GPT2Tokenizer):
+        special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
+        settings: dict[str, Any] = {"add_prefix_space": False}
+    else:
+        special = {
+            "pad_token": PAD,
+            "unk_token": UNK,
+            "cls_token": CLS,
+            "sep_token": SEP,
+            "mask_token": MASK,
+        }
+        settings = {
+            "do_lower_case": files.do_lower_case,
+            "strip_accents": None,
+            "tokenize_chinese_chars": True,
+        }
+    settings |= {"tokenizer_class": files.kind, "model_max_length": max_length, **special}
     return {
-        VOCAB_NAME: "".join(f"{token}\n" for token in files.tokens),
+        **files.tokenizer.texts(),
         _CONFIG_NAME: json.dumps(settings, indent=2, ensure_ascii=False) + "\n",
-        "special_tokens_map.json": json.dumps(special, indent=2) + "\n",
+        _SPECIAL_NAME: json.dumps(special, indent=2) + "\n",
     }

@@ -13,6 +13,7 @@ from safetensors.torch import save_file as save_torch
 from mindmlm.checkpoint import find_in_folder
 from mindmlm.conversion.convert import Conversion, convert
 from mindmlm.conversion.matching import Allowances
+from mindmlm.conversion.tokenizer_files import GivenTokenizer
 from mindmlm.errors import CheckpointError
 from mindmlm.testing.tiny_bert import (
     TOKENS,
@@ -313,7 +314,7 @@ def test_weights_alone_need_a_description(huggingface_folder, tmp_path) -> None:
         tmp_path / "out",
         "mindmlm",
         model_config=huggingface_folder / "config.json",
-        vocab_file=huggingface_folder / "vocab.txt",
+        tokenizer=GivenTokenizer(huggingface_folder / "vocab.txt"),
     )
     convert(described)
     assert find_in_folder(tmp_path / "out").checkpoint.step == 0

@@ -11,6 +11,7 @@ from mindmlm.conversion.convert import Conversion, convert
 from mindmlm.conversion.converted_model import Exported
 from mindmlm.conversion.matching import Allowances
 from mindmlm.conversion.readers.mindspore_ckpt import MindSporeFile
+from mindmlm.conversion.tokenizer_files import GivenTokenizer
 from mindmlm.conversion.writers import mindspore_ckpt
 from mindmlm.errors import CheckpointError
 from mindmlm.testing.tiny_bert import huggingface_logits, our_logits, random_batch
@@ -89,7 +90,7 @@ def test_mindformers_files_give_the_logits_of_transformers(
     weights, settings, report = imported(
         tmp_path / "bert.ckpt",
         model_config=huggingface_folder / "config.json",
-        vocab_file=huggingface_folder / "vocab.txt",
+        tokenizer=GivenTokenizer(huggingface_folder / "vocab.txt"),
     )
     assert report.names == "mindformers"
     assert bool(report.of("tied")) == older_head
@@ -106,7 +107,7 @@ def test_files_of_mindformers_own_converter_lack_the_bias(
     save(tmp_path / "bert.ckpt", state)
     beside = {
         "model_config": huggingface_folder / "config.json",
-        "vocab_file": huggingface_folder / "vocab.txt",
+        "tokenizer": GivenTokenizer(huggingface_folder / "vocab.txt"),
     }
     with pytest.raises(CheckpointError, match=r"missing: head\.bias .*mlmloss\.output_bias"):
         imported(tmp_path / "bert.ckpt", **beside)

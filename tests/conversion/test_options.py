@@ -13,7 +13,7 @@ from mindmlm.cli.convert_checkpoint import main
 from mindmlm.config import load_config
 from mindmlm.conversion.convert import Conversion, convert
 from mindmlm.conversion.names import resolve_name
-from mindmlm.conversion.tokenizer_files import read_tokenizer
+from mindmlm.conversion.tokenizer_files import GivenTokenizer, read_tokenizer
 from mindmlm.errors import CheckpointError
 from mindmlm.testing.tiny_bert import TOKENS
 
@@ -104,7 +104,7 @@ def test_case_is_taken_from_the_settings_or_the_vocabulary(given, tmp_path) -> N
     (tmp_path / "vocab.txt").write_text("\n".join(TOKENS))
     assert read_tokenizer(tmp_path).do_lower_case is True
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": False}))
-    found = read_tokenizer(tmp_path, do_lower_case=given)
+    found = read_tokenizer(tmp_path, given=GivenTokenizer(do_lower_case=given))
     assert found.do_lower_case is bool(given)
     assert found.notes == ()
 
@@ -135,7 +135,7 @@ def test_a_longer_vocabulary(new_rows, huggingface_folder, tmp_path) -> None:
         huggingface_folder,
         tmp_path / "out",
         "huggingface",
-        vocab_file=tmp_path / "old.txt",
+        tokenizer=GivenTokenizer(tmp_path / "old.txt"),
         resize_vocab=tmp_path / "new.txt",
         new_rows=new_rows,
     )
@@ -160,7 +160,7 @@ def test_new_rows_from_pieces(huggingface_folder, tmp_path) -> None:
         huggingface_folder,
         tmp_path / "out",
         "mindmlm",
-        vocab_file=tmp_path / "old.txt",
+        tokenizer=GivenTokenizer(tmp_path / "old.txt"),
         resize_vocab=tmp_path / "new.txt",
     )
     convert(job)

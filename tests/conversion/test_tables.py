@@ -6,47 +6,22 @@ import torch
 import transformers
 
 from mindmlm.config.schema.bert import BertModelConfig
-from mindmlm.conversion.architectures import BERT
+from mindmlm.config.schema.gpt2 import GPT2ModelConfig
+from mindmlm.conversion.architectures import BERT, GPT2
 from mindmlm.conversion.converted_model import ConvertedModel, export
 from mindmlm.conversion.matching import Allowances, match
 from mindmlm.conversion.report import Report
-from mindmlm.conversion.source import TensorInfo
-from mindmlm.conversion.tables import gpt2
 from mindmlm.conversion.tables.base import TORCH, TORCH_TABLE, Entry, NameTable
 from mindmlm.errors import CheckpointError
+from mindmlm.testing.memory_source import MemorySource
 from mindmlm.testing.tiny_bert import SHAPE, VOCAB
 
-
-class Memory:
-    """A source of arrays in memory."""
-
-    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
-        self.path, self.format, self.arrays = "memory", "memory", arrays
-        self.tensors = {n: TensorInfo(a.dtype.name, a.shape) for n, a in arrays.items()}
-
-    def read(self, name: str) -> np.ndarray:
-        return self.arrays[name]
-
-
-def gpt2_parameters(hidden=12, layers=2, vocab=31, positions=9) -> dict[str, tuple[int, ...]]:
-    shapes = {
-        "gpt2.embeddings.word": (vocab, hidden),
-        "gpt2.embeddings.position": (positions, hidden),
-    }
-
-    def add(name, *shape):
-        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = shape, shape[:1]
-
-    for number in range(layers):
-        layer = f"gpt2.layers.{number}"
-        for part in ("query", "key", "value", "output"):
-            add(f"{layer}.attention.{part}", hidden, hidden)
-        add(f"{layer}.attention_norm", hidden)
-        add(f"{layer}.feed_forward_norm", hidden)
-        add(f"{layer}.intermediate", 4 * hidden, hidden)
-        add(f"{layer}.output", hidden, 4 * hidden)
-    add("gpt2.final_norm", hidden)
-    return shapes
+GPT2_PARAMETERS = GPT2.parameters(
+    GPT2ModelConfig(
+        hidden_size=12, num_hidden_layers=2, num_attention_heads=3, max_position_embeddings=9
+    ),
+    31,
+)
 
 
 @pytest.mark.parametrize("pooler", [False, True])
@@ -73,8 +48,7 @@ def test_every_parameter_of_bert_has_a_name_everywhere(library) -> None:
     ("shapes", "table"),
     [
         *((BERT.parameters(BertModelConfig(**SHAPE), VOCAB), table) for table in BERT.tables),
-        (gpt2_parameters(), gpt2.HUGGINGFACE),
-        (gpt2_parameters(), gpt2.MINDFORMERS),
+        *((GPT2_PARAMETERS, table) for table in GPT2.tables),
     ],
     ids=["bert-huggingface", "bert-tensorflow", "bert-mindformers", "gpt2-hf", "gpt2-mindformers"],
 )
@@ -87,7 +61,7 @@ def test_reading_undoes_writing(shapes, table) -> None:
     assert {name: spec.shape for name, spec in exported.specs.items()} == {
         name: array.shape for name, array in theirs.items()
     }
-    found = match(Memory(theirs), [table], shapes, Allowances())
+    found = match(MemorySource(theirs), [table], shapes, Allowances())
     for name, array in arrays.items():
         np.testing.assert_array_equal(found.read(name), array, err_msg=name)
 
@@ -108,7 +82,7 @@ def test_gpt2_of_transformers(bare, gpt2_model) -> None:
     state = {name: value.numpy() for name, value in model.state_dict().items()}
     prefix = "" if bare else "transformer."
     state[f"{prefix}h.0.attn.bias"] = np.ones((1, 1, 9, 9), bool)  # files before 4.28 have it
-    found = match(Memory(state), [gpt2.HUGGINGFACE], gpt2_parameters(), Allowances())
+    found = match(MemorySource(state), GPT2.tables, GPT2_PARAMETERS, Allowances())
     assert found.fresh == []
     assert len(found.report.of("tied")) == (not bare)
     assert [line.theirs for line in found.report.of("left out")] == [f"{prefix}h.0.attn.bias"]
@@ -128,7 +102,7 @@ def test_gpt2_of_transformers(bare, gpt2_model) -> None:
 def test_only_the_head_of_a_tied_pair_is_enough(gpt2_model) -> None:
     state = {name: value.numpy() for name, value in gpt2_model.state_dict().items()}
     expected = state.pop("transformer.wte.weight")
-    found = match(Memory(state), [gpt2.HUGGINGFACE], gpt2_parameters(), Allowances())
+    found = match(MemorySource(state), GPT2.tables, GPT2_PARAMETERS, Allowances())
     np.testing.assert_array_equal(found.read("gpt2.embeddings.word"), expected)
 
 
@@ -179,7 +153,7 @@ def test_another_architecture_joins_by_a_table() -> None:
         for name, shape in bert.items()
         if not name.startswith("head.") and "token_type" not in name
     }
-    found = match(Memory(arrays), [table], wanted, Allowances())
+    found = match(MemorySource(arrays), [table], wanted, Allowances())
     assert sum(found.read(name).size for name in wanted) == sum(a.size for a in arrays.values())
 
 
@@ -190,6 +164,6 @@ def test_two_names_of_one_tensor_are_refused() -> None:
 
 
 def test_names_of_nothing_known_are_shown() -> None:
-    source = Memory({"conv1.weight": np.zeros(3, np.float32)})
+    source = MemorySource({"conv1.weight": np.zeros(3, np.float32)})
     with pytest.raises(CheckpointError, match=r"none of its tensors.*\n.*conv1\.weight"):
         match(source, BERT.tables, {"head.bias": (3,)}, Allowances())

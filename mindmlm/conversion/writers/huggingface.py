@@ -4,52 +4,26 @@ import json
 import math
 from pathlib import Path
 
-from mindmlm import __version__
 from mindmlm.checkpoint.shards import stream_safetensors
-from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.conversion.converted_model import Exported
 from mindmlm.conversion.folder_checksums import CARD_NAME, write_checksums
-from mindmlm.conversion.model_config import huggingface_config
+from mindmlm.conversion.model_config import AnySettings, huggingface_config
 from mindmlm.conversion.tokenizer_files import TokenizerFiles, tokenizer_texts
+from mindmlm.conversion.writers.model_card import model_card
 from mindmlm.runtime.files import new_file
 from mindmlm.tokenizers.bert import PAD
+from mindmlm.tokenizers.byte_level_bpe import END_OF_TEXT
+from mindmlm.tokenizers.files import BERT
 
 WEIGHTS_NAME = "model.safetensors"
 # transformers refuses a file that does not say which library's layout it has.
 METADATA = {"format": "pt"}
 
-_CARD = """\
----
-library_name: transformers
-pipeline_tag: fill-mask
-tags:
-- bert
-- mindmlm
----
-
-# {name}
-
-BERT with the masked-language-model head: {layers} layers of width {hidden} with {heads} attention
-heads, {positions} positions, {vocab_size} tokens, {parameters:,} parameters in float32.
-
-{origin}Converted by mindmlm {version}. `sha256sums.txt` lists the SHA-256 of every file.
-
-```python
-from transformers import AutoModelForMaskedLM, AutoTokenizer
-
-model = AutoModelForMaskedLM.from_pretrained("{name}")
-tokenizer = AutoTokenizer.from_pretrained("{name}")
-```
-
-Say here what text the model was trained on, what it is for, where it fails, and under which licence
-it may be used.
-"""
-
 
 def write_huggingface(
     folder: Path,
     tensors: Exported,
-    settings: BertModelConfig,
+    settings: AnySettings,
     tokenizer: TokenizerFiles | None,
     name: str,
     origin: str,
@@ -70,7 +44,7 @@ def write_huggingface(
     """
     texts = description_texts(settings, tokenizer)
     size = sum(math.prod(spec.shape) for spec in tensors.specs.values())
-    texts[CARD_NAME] = _card(settings, size, name, origin)
+    texts[CARD_NAME] = model_card(settings, size, name, origin)
     record = stream_safetensors(folder / WEIGHTS_NAME, tensors.specs, tensors.read, METADATA)
     for file_name, text in texts.items():
         with new_file(folder / file_name) as file:
@@ -78,32 +52,21 @@ def write_huggingface(
     write_checksums(folder, {WEIGHTS_NAME: record.sha256})
 
 
-def description_texts(
-    settings: BertModelConfig, tokenizer: TokenizerFiles | None
-) -> dict[str, str]:
+def description_texts(settings: AnySettings, tokenizer: TokenizerFiles | None) -> dict[str, str]:
     """Return `config.json` and the tokenizer's files: name -> content.
 
     Raises:
         CheckpointError: transformers has no such model.
     """
     assert settings.vocab_size is not None
-    pad = tokenizer.tokens.index(PAD) if tokenizer else 0
-    config = huggingface_config(settings, settings.vocab_size, pad)
+    special = _special_id(tokenizer) if tokenizer else None
+    config = huggingface_config(settings, settings.vocab_size, special)
     texts = {"config.json": json.dumps(config, indent=2) + "\n"}
     if tokenizer:
         texts |= tokenizer_texts(tokenizer, settings.max_position_embeddings)
     return texts
 
 
-def _card(settings: BertModelConfig, parameters: int, name: str, origin: str) -> str:
-    return _CARD.format(
-        name=name,
-        layers=settings.num_hidden_layers,
-        hidden=settings.hidden_size,
-        heads=settings.num_attention_heads,
-        positions=settings.max_position_embeddings,
-        vocab_size=settings.vocab_size,
-        parameters=parameters,
-        origin=f"{origin} " if origin else "",
-        version=__version__,
-    )
+def _special_id(files: TokenizerFiles) -> int | None:
+    """Return the id of the token that `config.json` names: [PAD], or the end of a text."""
+    return files.tokenizer.token_to_id(PAD if files.kind == BERT else END_OF_TEXT)

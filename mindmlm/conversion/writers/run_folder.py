@@ -1,4 +1,4 @@
-"""A run folder of ours: `config.yaml`, `vocab.txt`, and one checkpoint of the weights at step 0."""
+"""A run folder of ours: `config.yaml`, the vocabulary, and one checkpoint of the weights."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from mindmlm.config.render import to_plain
 from mindmlm.config.schema import RunConfig
 from mindmlm.conversion.converted_model import Exported
 from mindmlm.conversion.resharding import FileLayout, write_shards
-from mindmlm.conversion.tokenizer_files import VOCAB_NAME, TokenizerFiles
+from mindmlm.conversion.tokenizer_files import TokenizerFiles
 from mindmlm.runtime.files import new_file
 
 
@@ -56,7 +56,7 @@ def write_run(
         + yaml.safe_dump(to_plain(config), allow_unicode=True, sort_keys=False)
     }
     if tokenizer:
-        texts[VOCAB_NAME] = "".join(f"{token}\n" for token in tokenizer.tokens)
+        texts |= tokenizer.tokenizer.texts()
     for name, text in texts.items():
         with new_file(folder / name) as file:
             file.write(text.encode("utf-8"))

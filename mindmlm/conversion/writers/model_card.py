@@ -1,0 +1,80 @@
+"""`README.md` of a folder for transformers: a model card to complete."""
+
+from dataclasses import dataclass
+
+from mindmlm import __version__
+from mindmlm.conversion.model_config import AnySettings
+
+_CARD = """\
+---
+library_name: transformers
+pipeline_tag: {pipeline}
+tags:
+- {tag}
+- mindmlm
+---
+
+# {name}
+
+{title}: {layers} layers of width {hidden} with {heads} attention
+heads, {positions} positions, {vocab_size} tokens, {parameters:,} parameters in float32.
+
+{origin}Converted by mindmlm {version}. `sha256sums.txt` lists the SHA-256 of every file.
+
+```python
+from transformers import {auto_class}, AutoTokenizer
+
+model = {auto_class}.from_pretrained("{name}")
+tokenizer = AutoTokenizer.from_pretrained("{name}")
+```
+
+Say here what text the model was trained on, what it is for, where it fails, and under which licence
+it may be used.
+"""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What the card of one kind of network says."""
+
+    title: str
+    tag: str
+    pipeline: str
+    auto_class: str
+
+
+_KINDS = {
+    "BertConfig": _Kind(
+        "BERT with the masked-language-model head", "bert", "fill-mask", "AutoModelForMaskedLM"
+    ),
+    "GPT2Config": _Kind(
+        "GPT-2 with the language-model head", "gpt2", "text-generation", "AutoModelForCausalLM"
+    ),
+}
+
+
+def model_card(settings: AnySettings, parameters: int, name: str, origin: str) -> str:
+    """Return the text of the card.
+
+    Args:
+        settings: of the model, with `vocab_size`.
+        parameters: number of values in all of its weights.
+        name: title of the card.
+        origin: a sentence on where the weights come from, or "".
+    """
+    kind = _KINDS[settings.type]
+    return _CARD.format(
+        title=kind.title,
+        tag=kind.tag,
+        pipeline=kind.pipeline,
+        auto_class=kind.auto_class,
+        name=name,
+        layers=settings.num_hidden_layers,
+        hidden=settings.hidden_size,
+        heads=settings.num_attention_heads,
+        positions=settings.max_position_embeddings,
+        vocab_size=settings.vocab_size,
+        parameters=parameters,
+        origin=f"{origin} " if origin else "",
+        version=__version__,
+    )
