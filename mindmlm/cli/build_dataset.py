@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from mindmlm.build_data.tool_flags import (
     in_flags,
     tool_config,
 )
+from mindmlm.cli.flag_values import part, positive, probability, shard_mb, truth
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.building.build import BuildResult, build_dataset
 from mindmlm.data.building.sampling import NSP, SINGLE, SOP
@@ -29,7 +29,7 @@ from mindmlm.data.building.shards import MINDRECORD, TFRECORD
 from mindmlm.data.masking import MaskingSettings
 from mindmlm.data.records.rows import CAUSAL, DYNAMIC, STATIC
 from mindmlm.data.segmentation import REFERENCE_FILE, SegmenterOptions
-from mindmlm.data.sources.base import WHOLE, Slice, Source
+from mindmlm.data.sources.base import WHOLE, Source
 from mindmlm.errors import ConfigError, MindmlmError
 from mindmlm.tokenizers.bert import BertTokenizer
 from mindmlm.tokenizers.files import BERT, GPT2, AnyTokenizer, load_tokenizer
@@ -69,7 +69,6 @@ _SHORT_SEQ_PROB = 0.1
 _RANDOM_SEED = 12345
 # Flags of BERT's rows that are no keys.
 _ROWS_OF_BERT = ("short_seq_prob", "dupe_factor", "random_seed", "sentence_pairs")
-_LARGEST_SHARD_MB = 1024
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -121,7 +120,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--part",
-        type=_part,
+        type=part,
         default=WHOLE,
         metavar="I/N",
         help="build only part I (from 0) of N of the input, on a machine of its own; files as well "
@@ -151,21 +150,21 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--shard_mb",
-        type=_shard_mb,
+        type=shard_mb,
         default=16,
         help="text of a shard in MB, every pass over it counted; default 16",
     )
     group.add_argument(
-        "--num_workers", type=_positive, default=os.cpu_count() or 1, help="default: all cores"
+        "--num_workers", type=positive, default=os.cpu_count() or 1, help="default: all cores"
     )
     _add_switch(group, "resume", False, "go on with a build that ended early")
 
 
 def _add_rows(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--short_seq_prob", type=_probability, help=f"default {_SHORT_SEQ_PROB}")
+    group.add_argument("--short_seq_prob", type=probability, help=f"default {_SHORT_SEQ_PROB}")
     group.add_argument(
         "--dupe_factor",
-        type=_positive,
+        type=positive,
         help=f"passes over the text, each masked anew; default {_STATIC_COPIES} (--dynamic: 1)",
     )
     group.add_argument("--random_seed", type=int, help=f"default {_RANDOM_SEED}")
@@ -350,46 +349,10 @@ def _add_switch(group: argparse._ArgumentGroup, name: str, default: bool, text: 
     """Add `--NAME`, `--NAME=True` and `--NAME=False`, the forms of TensorFlow's scripts."""
     group.add_argument(
         f"--{name}",
-        type=_truth,
+        type=truth,
         nargs="?",
         const=True,
         default=default,
         metavar="True|False",
         help=f"{text}; default {default}",
     )
-
-
-def _truth(text: str) -> bool:
-    values = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if text.lower() not in values:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
-    return values[text.lower()]
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
-
-
-def _shard_mb(text: str) -> int:
-    if _positive(text) > _LARGEST_SHARD_MB:
-        raise argparse.ArgumentTypeError(f"{text} is more than {_LARGEST_SHARD_MB}")
-    return int(text)
-
-
-def _part(text: str) -> Slice:
-    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
-    if not found or int(found[1]) >= int(found[2]):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected I/N with I from 0 to N - 1")
-    return Slice(int(found[1]), int(found[2]))
-
-
-def _probability(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
-    return value

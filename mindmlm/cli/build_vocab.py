@@ -12,10 +12,12 @@ from mindmlm.data.sources.files import READERS, FileSource
 from mindmlm.data.sources.locations import Location
 from mindmlm.data.sources.options import ReadOptions
 from mindmlm.data.sources.splits import resolve_split
+from mindmlm.data.vocabulary import save_tokenizer
 from mindmlm.errors import ConfigError, DataError, MindmlmError
 from mindmlm.runtime.files import write_text_atomic
 from mindmlm.tokenizers.bert import BertTokenizer, vocab_text
 from mindmlm.tokenizers.byte_level_bpe import train_byte_level_bpe
+from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
 from mindmlm.tokenizers.vocab_extension import extend_vocab, frequent_divided_words
 from mindmlm.tokenizers.vocab_training import train_vocab
 
@@ -126,14 +128,16 @@ def _extend(options: argparse.Namespace) -> None:
 
 
 def _train_bpe(options: argparse.Namespace) -> None:
-    found = train_byte_level_bpe(_lines(options), options.vocab_size)
-    options.output_file.mkdir(exist_ok=True)
-    write_text_atomic(options.output_file / "merges.txt", found.merges_text())
-    _write(options.output_file / "vocab.json", found.vocab_json(), len(found.vocab))
+    tokenizer = GPT2Tokenizer.of_bpe(train_byte_level_bpe(_lines(options), options.vocab_size))
+    _report(save_tokenizer(tokenizer, options.output_file)[0], tokenizer.vocab_size)
 
 
 def _write(path: Path, text: str, size: int) -> None:
     write_text_atomic(path, text)
+    _report(path, size)
+
+
+def _report(path: Path, size: int) -> None:
     print(f"{size:,} tokens", file=sys.stderr)
     print(path)
 

@@ -363,23 +363,6 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path, url, pla
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["merges_file=here.txt"], "vocab_file: merges_file here.txt is given without"),
-        (["merges_file=gone.txt", "vocab_file=here.txt"], "merges_file: gone.txt: no such file"),
-        (["merges_file=" + "x" * 5000, "vocab_file=here.txt"], "no such file"),
-    ],
-)
-def test_merges_are_a_file_that_goes_with_a_vocabulary(tmp_path, monkeypatch, options, message):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "here.txt").write_text("a\n")
-    (tmp_path / "run.yaml").write_text("trainer: {}\n")
-    given = [*GPT2, *(TOKENIZER + option for option in options)]
-    with pytest.raises(ConfigError, match=message):
-        load_config("run.yaml", given, require_inputs=False)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
         (["type=SqlDataLoader"], "data_loader.url: SqlDataLoader needs it"),
         (["type=SqlDataLoader", "url=sqlite:///a.db"], "data_loader.query: SqlDataLoader needs"),
         (["url=sqlite:///a.db"], "data_loader.type: url and query are those of a table"),
