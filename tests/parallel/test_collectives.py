@@ -7,6 +7,8 @@ import pytest
 
 from mindmlm.testing.run_ranks import run_ranks
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).parent / "programs" / "collectives.py"
 CHECKS = [
     *("sum", "gather", "sum_and_scatter", "maximum", "gradients_of_parts", "buckets", "channel"),
