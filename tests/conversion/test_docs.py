@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import transformers
 
+from mindmlm.testing import tiny_gpt2
 from mindmlm.testing.command import SMALL_OPTIONS
 from mindmlm.testing.corpus import write_corpus
 from mindmlm.testing.tiny_bert import SHAPE
@@ -32,6 +33,7 @@ def folder(project_root: Path, tmp_path: Path) -> Path:
     )
     transformers.BertForMaskedLM(config).save_pretrained(tmp_path / "bert-base-chinese")
     (tmp_path / "bert-base-chinese" / "vocab.txt").write_text("\n".join(tokens))
+    tiny_gpt2.save_huggingface(tiny_gpt2.huggingface_gpt2(), tmp_path / "gpt2")
     return tmp_path
 
 
@@ -54,10 +56,12 @@ def run(command: str, folder: Path, project_root: Path) -> subprocess.CompletedP
 @pytest.mark.slow
 def test_every_command_of_the_page_works(folder, project_root) -> None:
     found = commands()
-    assert len(found) == 8
+    assert len(found) == 11
     for command in found:
         done = run(command, folder, project_root)
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
     for name in ("for-transformers", "for-torch", "back"):
         transformers.BertForMaskedLM.from_pretrained(folder / name)
         transformers.AutoTokenizer.from_pretrained(folder / name)
+    transformers.GPT2LMHeadModel.from_pretrained(folder / "gpt2-back")
+    transformers.AutoTokenizer.from_pretrained(folder / "gpt2-back")
