@@ -30,6 +30,7 @@ from mindmlm.data.store import TokenStore
 from mindmlm.errors import ConfigError
 from mindmlm.runtime.run_folder import RunFolder
 from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import load_tokenizer_from
 
 HELP = "show what the masking of a configuration does to its text"
 DESCRIPTION = """\
@@ -124,14 +125,17 @@ def _prepare(options: argparse.Namespace) -> _Job:
     config = loaded.config
     for problem in text_is_given(config.model_copy(update={"run_mode": "train"})):
         raise ConfigError(f"{problem.path}: {problem.message}")
+    if config.trainer.type != "MaskedLanguageModelingTrainer":
+        raise ConfigError(f"{options.config}: trainer.type: {config.trainer.type} masks nothing")
     folder = RunFolder(Path(config.output_dir))
     section = config.processor.tokenizer
     with folder.locked():
         text = corpus_settings(config, folder.dataset_cache)
         if not section.vocab_file and folder.vocabulary.is_file():
-            tokenizer = BertTokenizer.from_vocab_file(folder.vocabulary, section.do_lower_case)
+            tokenizer = load_tokenizer_from(folder.root, section)
         else:
             tokenizer = training_tokenizer(config, folder, None, text)
+        assert isinstance(tokenizer, BertTokenizer)
         corpus = prepare_corpus(text, tokenizer, folder.dataset_cache, progress=not options.json)
     if not isinstance(corpus.train, TokenStore):
         raise ConfigError(

@@ -117,6 +117,12 @@ def test_a_step_of_a_schedule(run):
     assert report["rate"] > 0.35
 
 
+def test_a_run_that_masks_nothing_is_refused(project_root, capsys):
+    config = project_root / "configs" / "gpt2" / "run_gpt2_tiny.yaml"
+    assert main(["mask-report", str(config), "--dataset_dir", str(config)]) == 2
+    assert "CausalLanguageModelingTrainer masks nothing" in capsys.readouterr().err
+
+
 def test_faults_are_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.yaml").write_text("seed: 1\n")

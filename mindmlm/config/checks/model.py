@@ -41,7 +41,9 @@ def heads_divide_hidden(config: RunConfig) -> Iterator[Problem]:
 
 
 def rows_fit_positions(config: RunConfig) -> Iterator[Problem]:
-    """The model has no embedding for a position it was not built for."""
+    """The model has no embedding for a position it was not built for; predictions have no rows."""
+    if config.run_mode == "predict":
+        return
     rows, positions = (
         config.train_dataset.max_seq_length,
         config.model.settings.max_position_embeddings,
