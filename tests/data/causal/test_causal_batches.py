@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mindmlm.data.batches import BatchLayout
@@ -44,6 +44,7 @@ def global_rows(store: TokenStore, layouts: list[BatchLayout], step: int) -> np.
     return np.stack([rows[place] for place in sorted(rows)])
 
 
+@settings(deadline=None)
 @given(
     shape=st.sampled_from([(24, 1, 1), (4, 3, 2), (2, 4, 3), (1, 1, 24), (6, 4, 1)]),
     step=st.integers(0, 10**9),

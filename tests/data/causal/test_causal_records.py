@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mindmlm.data.building.build import build_dataset
@@ -108,6 +108,7 @@ def test_any_number_of_workers_and_held_out_rows(tmp_path: Path, source: FileSou
     )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.lists(st.sampled_from([END, 1, 2]), min_size=2, max_size=9)), max_size=6)
 )

@@ -58,6 +58,7 @@ class Collected:
 DOCUMENTS = st.lists(st.lists(st.integers(0, 200), min_size=1, max_size=40), max_size=12)
 
 
+@settings(deadline=None)
 @given(
     documents=DOCUMENTS,
     mode=st.sampled_from(["packed", "line"]),
