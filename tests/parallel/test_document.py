@@ -1,5 +1,6 @@
 """docs/parallel.md: its dry run says what is shown, its launch starts what the file asks for."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from mindmlm.config import load_config
 from mindmlm.parallel.layout import ParallelLayout
-from mindmlm.testing.command import run_python
+from mindmlm.testing.command import SMALL_OPTIONS, run_python
 
 
 @pytest.fixture
@@ -36,6 +37,19 @@ def test_the_dry_run_says_what_the_document_shows(document, project_root, monkey
     assert done.code == 0, done.stderr
     (shown,) = blocks(document, "")
     assert shown in done.stderr
+
+
+@pytest.mark.slow
+def test_the_memory_of_recomputing_is_measured(document, project_root, monkeypatch) -> None:
+    monkeypatch.chdir(project_root)
+    (shown,) = re.findall(r"`python (benchmarks/recompute\.py .*?)`", document, re.DOTALL)
+    script, *options = shlex.split(shown)
+    done = run_python([script, "--json", "--rounds=1", "--steps=3", *options, *SMALL_OPTIONS])
+    assert done.code == 0, done.stderr
+    measured = json.loads(done.stdout.splitlines()[-1])
+    assert measured["same_losses"]
+    # Python and MindSpore alone have more than this.
+    assert min(measured["peak"], measured["peak_recomputed"]) > 2e8
 
 
 def test_msrun_starts_as_many_processes_as_the_file_asks_for(document, project_root) -> None:
