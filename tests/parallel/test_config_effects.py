@@ -201,5 +201,5 @@ def test_recomputing_keeps_the_numbers_and_less_memory(one, peak):
     assert one["recomputed"] == one["alone"]
     plain, recomputed = peak(False), peak(True)
     assert recomputed["losses"] == plain["losses"]
-    # 0.80 was measured; 0.4 GB of both are Python and MindSpore.
-    assert recomputed["peak"] < 0.88 * plain["peak"]
+    # 0.65 was measured; 0.4 GB of both are Python and MindSpore.
+    assert recomputed["peak"] < 0.75 * plain["peak"]
