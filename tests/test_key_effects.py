@@ -38,6 +38,8 @@ SETTINGS = "config/test_parallel_settings.py::"
 PARALLEL = "parallel/test_config_effects.py::"
 ONLY_ASCEND = SETTINGS + "test_keys_of_ascend_graphs_are_explained"
 LAYOUTS = PARALLEL + "test_layouts_train_like_one_process"
+WRITTEN_ON = "inference/generation/test_settings.py::test_a_setting_changes_what_is_written"
+ENDS_OF_TEXTS = "inference/generation/test_settings.py::test_what_ends_a_text"
 ZERO = PARALLEL + "test_optimizer_parallel_cuts_the_state_and_changes_no_number"
 
 SHOWN_BY = {
@@ -122,6 +124,22 @@ SHOWN_BY = {
     "callbacks.CheckpointMonitor.save_checkpoint_steps": WRITTEN,
     "callbacks.CheckpointMonitor.keep_checkpoint_max": WRITTEN,
     "callbacks.EvalMonitor.eval_steps": WRITTEN,
+    "generation.max_new_tokens": WRITTEN_ON,
+    "generation.do_sample": WRITTEN_ON,
+    "generation.temperature": WRITTEN_ON,
+    "generation.top_k": WRITTEN_ON,
+    "generation.top_p": WRITTEN_ON,
+    "generation.repetition_penalty": WRITTEN_ON,
+    "generation.num_beams": WRITTEN_ON,
+    "generation.length_penalty": WRITTEN_ON,
+    "generation.early_stopping": WRITTEN_ON,
+    "generation.num_return_sequences": WRITTEN_ON,
+    "generation.eos_token_id": ENDS_OF_TEXTS,
+    "generation.stop": ENDS_OF_TEXTS,
+    "generation.seed": WRITTEN_ON,
+    "generation.stream": (
+        "inference/generation/test_settings.py::test_stream_shows_the_texts_on_standard_error"
+    ),
     "processor.tokenizer.type": TOKENIZER,
     "processor.tokenizer.merges_file": TOKENIZER,
     "processor.tokenizer.vocab_file": (

@@ -10,7 +10,7 @@ from mindspore import Parameter, nn, ops
 
 from mindmlm.models.gpt2.heads import GPT2LMHeadModel
 from mindmlm.models.gpt2.model import GPT2Layer
-from mindmlm.models.layers import SelfAttention, causal_document_bias
+from mindmlm.models.layers import LayerNorm, SelfAttention, causal_document_bias
 
 
 class Cache(nn.Cell):
@@ -68,26 +68,32 @@ class Cache(nn.Cell):
         return self.keys, self.values
 
 
+class _NormOfFewRows(nn.Cell):
+    """A normalisation of the model by one operator: for a few rows, launching many costs more."""
+
+    def __init__(self, norm: LayerNorm) -> None:
+        super().__init__(auto_prefix=False)
+        self.norm = norm
+        self.layer_norm = ops.LayerNorm(1, 1, norm.normalize.epsilon)
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        return self.layer_norm(x, self.norm.weight, self.norm.bias)[0]
+
+
 class _CachedLayer(nn.Cell):
     """A layer of the model with its cache; inputs and results as those of `GPT2Layer`."""
 
     def __init__(self, layer: GPT2Layer, cache: Cache) -> None:
         super().__init__(auto_prefix=False)
-        self.attention_norm = layer.attention_norm
         self.attention = whole_attention(layer)
         self.layer = layer
         self.cache = cache
-
-    def finish(self, x: ms.Tensor, context: ms.Tensor) -> ms.Tensor:
-        """What follows the attention: x [rows, hidden], context [rows, heads * size]."""
-        x = x + self.attention.output(context)
-        return x + self.layer.feed_forward(x)
 
 
 class _PrefillLayer(_CachedLayer):
     def construct(self, x: ms.Tensor, bias: ms.Tensor, sequences: ms.Tensor) -> ms.Tensor:
         attention, batch = self.attention, bias.shape[0]
-        normalised = self.attention_norm(x)
+        normalised = self.layer.attention_norm(x)
         query = attention.split_heads(attention.query(normalised) * attention.scale, batch)
         key = attention.split_heads(attention.key(normalised), batch)
         value = attention.split_heads(attention.value(normalised), batch)
@@ -95,10 +101,16 @@ class _PrefillLayer(_CachedLayer):
         scores = attention.scores(query, key)
         bias = attention.repeat(bias, (1, scores.shape[1], 1, 1))
         context = attention.context(attention.softmax(scores + bias), value)
-        return self.finish(x, attention.join_heads(context))
+        x = x + attention.output(attention.join_heads(context))
+        return x + self.layer.feed_forward(x)
 
 
 class _StepLayer(_CachedLayer):
+    def __init__(self, layer: GPT2Layer, cache: Cache) -> None:
+        super().__init__(layer, cache)
+        self.attention_norm = _NormOfFewRows(layer.attention_norm)
+        self.feed_forward_norm = _NormOfFewRows(layer.feed_forward_norm)
+
     def construct(self, x: ms.Tensor, bias: ms.Tensor, rows: ms.Tensor) -> ms.Tensor:
         attention, cache = self.attention, self.cache
         normalised = self.attention_norm(x)
@@ -109,7 +121,10 @@ class _StepLayer(_CachedLayer):
         keys, values = cache.append(key, value, rows)
         probabilities = attention.softmax(attention.scores(query, keys) + bias)
         context = attention.context(probabilities, values)
-        return self.finish(x, ops.reshape(context, (cache.sequences, -1)))
+        x = x + attention.output(ops.reshape(context, (cache.sequences, -1)))
+        layer = self.layer
+        inner = layer.activation(layer.intermediate(self.feed_forward_norm(x)))
+        return x + layer.output(inner)
 
 
 class _Decode(nn.Cell):
