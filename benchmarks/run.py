@@ -65,6 +65,17 @@ def _conversion(
     )
 
 
+def _generation(batch: int) -> Benchmark:
+    shape = ("--batch_size", str(batch))
+    return Benchmark(
+        title=f"greedy generation, GPT-2 124M, batch {batch}, 64 tokens after 32, fp32",
+        unit="tokens/s",
+        ours=("generation_ours.py", *shape),
+        peer=("generation_huggingface.py", *shape),
+        peer_name="Hugging Face transformers on PyTorch, with its cache",
+    )
+
+
 _STRATEGIES = ("token", "whole_word", "span", "token_span", "ngram", "macbert", "mixture")
 
 BENCHMARKS = {
@@ -81,6 +92,7 @@ BENCHMARKS = {
     "convert_bert_base_to_bin_command": _conversion(
         "bin", "whole processes", ("--whole_process",), ("--whole_process",)
     ),
+    **{f"generation_{batch}": _generation(batch) for batch in (1, 8)},
     "bert_base_train_8x128": _bert_step(8, 128),
     "bert_base_train_8x128_vs_bf16": _bert_step(8, 128, "--bf16"),
 }
