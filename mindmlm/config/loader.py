@@ -1,10 +1,12 @@
 """From a YAML file and a command line to one checked configuration.
 
-Layers, lowest first: the files of `base_config` in their order, the file itself, `--options` and
-`--a.b.c`, the named flags. Sections are merged key by key, anything else is replaced whole.
+Layers, lowest first: the files of `base_config` in their order, the file itself, settings from
+Python, `--options` and `--a.b.c`, the named flags. Sections are merged key by key, anything else is
+replaced whole.
 """
 
 import os
+from collections.abc import Collection
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence as SequenceType
 from dataclasses import dataclass
@@ -59,23 +61,28 @@ class LoadedConfig:
 
 
 def load_config(
-    path: str | Path,
+    path: str | Path | None,
     options: SequenceType[str] = (),
     dotted: MappingType[str, str] | None = None,
     flags: MappingType[str, object] | None = None,
     require_inputs: bool = True,
+    layers: SequenceType[Mapping] = (),
+    provided: Collection[str] = (),
 ) -> LoadedConfig:
     """Load, merge, type-check and cross-check a configuration.
 
-    Parameters: `path`, the YAML file; `options`, texts `KEY=VALUE`; `dotted`, key path to value
-    text; `flags`, flag name (see `mindmlm.config.flags`) to value, None for a flag not given;
-    `require_inputs`, False to report a missing text, checkpoint or the like as a note (a dry run).
+    Parameters: `path`, the YAML file, None for the defaults alone; `options`, texts `KEY=VALUE`;
+    `dotted`, key path to value text; `flags`, flag name (see `mindmlm.config.flags`) to value, None
+    for a flag not given; `require_inputs`, False to report a missing text, checkpoint or the like
+    as a note (a dry run); `layers`, settings from Python above the file, lowest first, which may
+    name files in `base_config` too; `provided`, keys of inputs that the caller has as objects.
 
     Raises ConfigError with one line per problem found.
     """
-    tree = Mapping(_shown(Path(path)))
+    file = _shown(Path(path)) if path is not None else "the settings"
+    tree = Mapping(file)
     lines: list[str] = []
-    for layer in _file_layers(Path(path)):
+    for layer in _layers(path, layers):
         lines += resolve_aliases(layer, tree)
         tree = merge(tree, layer)
     layer, contradictions = option_layer(options, dotted or {})
@@ -85,10 +92,9 @@ def load_config(
     layer, contradictions = flag_layer(flags, _run_mode(tree, flags))
     lines += contradictions
     tree = merge(tree, layer)
-    file = _shown(Path(path))
     config, wrong = _validate(tree, file)
     raise_problems(lines + wrong)
-    return _cross_check(config, tree, file, require_inputs)
+    return _cross_check(config, tree, file, require_inputs, provided)
 
 
 def _validate(tree: Mapping, file: str) -> tuple[RunConfig, list[str]]:
@@ -99,13 +105,15 @@ def _validate(tree: Mapping, file: str) -> tuple[RunConfig, list[str]]:
         return RunConfig(), format_problems(validation_problems(error), tree, file)
 
 
-def _cross_check(config: RunConfig, tree: Mapping, file: str, require_inputs: bool) -> LoadedConfig:
+def _cross_check(
+    config: RunConfig, tree: Mapping, file: str, require_inputs: bool, provided: Collection[str]
+) -> LoadedConfig:
     """Apply the rules across keys and collect the origins."""
     problems = check_consistency(config)
     problems += check_launch(config, os.environ, dry_run=not require_inputs)
     if config.context.device_target != "auto":
         problems += check_device(config, config.context.device_target)
-    missing = check_inputs(config)
+    missing = [problem for problem in check_inputs(config) if problem.path not in provided]
     if require_inputs:
         problems += missing
     raise_problems(format_problems(problems, tree, file))
@@ -136,10 +144,15 @@ def _run_mode(tree: Mapping, flags: MappingType[str, object]) -> str:
     return str(node.value) if isinstance(node, Scalar) else "train"
 
 
-def _file_layers(path: Path) -> list[Mapping]:
-    """Return the layers of a file, its bases first."""
+def _layers(path: str | Path | None, given: SequenceType[Mapping]) -> list[Mapping]:
+    """Return the layers of a file and those of Python, the bases of each first."""
     layers: list[Mapping] = []
-    _collect(path, "", (), layers)
+    if path is not None:
+        _collect(Path(path), "", (), layers)
+    for layer in given:
+        for base, origin in _bases(layer):
+            _collect(Path(base), origin, (), layers)
+        layers.append(layer)
     return layers
 
 

@@ -1,0 +1,75 @@
+"""The shipped configurations by name, and the tasks by the names that users write."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindmlm.config.problems import nearest
+from mindmlm.errors import ConfigError
+
+_PREFIX = "run_"
+
+
+@dataclass(frozen=True)
+class NamedTask:
+    """What the name of a task stands for.
+
+    Attributes:
+        trainer: its `trainer.type`.
+        model: name of the model that is meant when none is given.
+        section: the section with the settings of its answers; empty where there are none.
+    """
+
+    trainer: str
+    model: str
+    section: str = ""
+
+
+TASKS = {
+    "fill_mask": NamedTask("MaskedLanguageModelingTrainer", "bert_base_uncased"),
+    "text_generation": NamedTask("CausalLanguageModelingTrainer", "gpt2", "generation"),
+    "question_answering": NamedTask("QuestionAnsweringTrainer", "qa_bert_base_uncased", "metric"),
+}
+
+
+def named_task(name: str) -> NamedTask:
+    """Return the task of a name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in TASKS:
+        raise ConfigError(f"task: {name!r} is none of {', '.join(TASKS)}{nearest(name, TASKS)}")
+    return TASKS[name]
+
+
+def task_name(trainer: str) -> str:
+    """Return the name of the task with this `trainer.type`."""
+    return next(name for name, task in TASKS.items() if task.trainer == trainer)
+
+
+def named_runs() -> dict[str, Path]:
+    """Return the shipped configurations: ``bert_tiny_zh`` -> ``.../bert/run_bert_tiny_zh.yaml``."""
+    paths = sorted(_folder().glob(f"*/{_PREFIX}*.yaml"))
+    return {path.stem.removeprefix(_PREFIX): path for path in paths}
+
+
+def named_run(name: str) -> Path:
+    """Return the configuration of a model's name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    runs = named_runs()
+    if name not in runs:
+        raise ConfigError(
+            f"model: no configuration is called {name!r}{nearest(name, runs)}; there are "
+            f"{', '.join(runs)}"
+        )
+    return runs[name]
+
+
+def _folder() -> Path:
+    """Return ``configs`` in an installed package, or beside it in a clone."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
