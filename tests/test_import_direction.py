@@ -17,7 +17,7 @@ LAYERS = (
     {"data", "models", "optim", "checkpoint"},
     {"parallel"},
     {"tasks", "build_data", "conversion"},
-    {"training", "inference"},
+    {"training", "inference", "planning"},
     {"build"},
     {"jobs"},
     {"cli"},
@@ -46,6 +46,15 @@ FREE_OF_MINDSPORE = (
     "parallel/micro_batch.py",
     "parallel/place.py",
     "parallel/schedule.py",
+    "parallel/stages.py",
+    *(
+        f"parallel/semi_auto/{name}.py"
+        for name in (
+            *("operators", "builder", "transformer", "programs", "plan", "checker"),
+            *("names", "placement"),
+        )
+    ),
+    "planning",
     "models/plan.py",
     "models/spans.py",
     "models/bert/parallel_plan.py",

@@ -7,6 +7,7 @@ from mindmlm.build.data import (
     total_steps,
 )
 from mindmlm.build.description import describe
+from mindmlm.build.engine import engine_of
 from mindmlm.build.families import family_of
 from mindmlm.build.model import (
     ModelOnRank,
@@ -18,7 +19,7 @@ from mindmlm.build.model import (
 )
 from mindmlm.build.place import place_of
 from mindmlm.build.prediction import read_texts
-from mindmlm.build.saving import layout_record, load_state, tensors_to_save
+from mindmlm.build.saving import Updates, layout_record, load_state, tensors_to_save
 from mindmlm.build.tasks import Corpus, Task, task_of
 from mindmlm.build.training import (
     Updater,
@@ -35,6 +36,8 @@ __all__ = [
     "Task",
     "Updater",
     "batch_layout",
+    "Updates",
+    "architecture_of",
     "build_batches",
     "build_evaluator",
     "build_loss_scale",
@@ -45,6 +48,7 @@ __all__ = [
     "corpus_settings",
     "describe",
     "family_of",
+    "engine_of",
     "layout_record",
     "load_model",
     "load_state",

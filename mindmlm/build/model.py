@@ -16,11 +16,11 @@ from mindmlm.conversion.starting_point import ForeignCheckpoint
 from mindmlm.errors import CheckpointError, ConfigError
 from mindmlm.models.initialization import initial_value
 from mindmlm.models.spans import Span
-from mindmlm.parallel.balance import balance
 from mindmlm.parallel.division import Block, Division
 from mindmlm.parallel.parallelize import divide_model
 from mindmlm.parallel.place import Place
 from mindmlm.tokenizers.base import Tokenizer
+from mindmlm.parallel.stages import stage_bounds
 from mindmlm.tokenizers.vocab_extension import extend_rows, pieces_of_new_tokens
 
 
@@ -78,20 +78,28 @@ def build_model(config: RunConfig, tokenizer: Tokenizer, place: Place | None = N
     Raises:
         ConfigError: the embedding has fewer rows than the tokenizer has tokens.
     """
-    place = place or Place.alone()
+    return model_with_rows(config, vocabulary_rows(config, tokenizer), place or Place.alone())
+
+
+def vocabulary_rows(config: RunConfig, tokenizer: Tokenizer) -> int:
+    """Rows of the word embedding.
+
+    Raises:
+        ConfigError: the configuration asks for fewer than the tokenizer has tokens.
+    """
     vocab_size = config.model.settings.vocab_size or tokenizer.vocab_size
     if vocab_size < tokenizer.vocab_size:
         raise ConfigError(
             f"model.model_config.vocab_size: {vocab_size} is less than the {tokenizer.vocab_size} "
             "tokens of the vocabulary; use null for the tokenizer's size, or a larger number"
         )
-    return model_with_rows(config, vocab_size, place)
+    return vocab_size
 
 
 def model_with_rows(config: RunConfig, vocab_size: int, place: Place) -> ModelOnRank:
     """The model with its initial values and a word embedding of `vocab_size` rows."""
     model = _divided(config, vocab_size, place)
-    _initialise(model, config)
+    initialise(model, config)
     return model
 
 
@@ -112,20 +120,13 @@ def _divided(config: RunConfig, vocab_size: int, place: Place) -> ModelOnRank:
 
 
 def _span(config: RunConfig, vocab_size: int, place: Place) -> Span:
-    """The layers of the stage: stages take about the same time.
-
-    Counted in multiplications for a token; embeddings cost next to nothing.
-    """
-    settings = config.model.settings
-    hidden, inner = settings.hidden_size, settings.inner_size
-    length = config.train_dataset.max_seq_length
-    costs = [float(hidden * (4 * hidden + 2 * inner + 2 * length))] * settings.num_hidden_layers
-    costs[-1] += family_of(config).head_cost(settings, vocab_size)
-    start, stop = balance(costs, place.layout.pipeline_stage)[place.at.stage]
-    return Span(start, stop, settings.num_hidden_layers)
+    """The layers of the stage."""
+    settings, length = config.model.settings, config.train_dataset.max_seq_length
+    bounds = stage_bounds(settings, vocab_size, length, place.layout.pipeline_stage)
+    return Span(*bounds[place.at.stage], settings.num_hidden_layers)
 
 
-def _initialise(model: ModelOnRank, config: RunConfig) -> None:
+def initialise(model: ModelOnRank, config: RunConfig) -> None:
     """Give every parameter its block of the initial value, which no layout changes."""
     family, settings = family_of(config), config.model.settings
     for value in model.parameters():

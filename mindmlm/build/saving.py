@@ -1,18 +1,33 @@
 """What one rank puts into a checkpoint and takes out of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 from mindspore import Parameter
 
-from mindmlm.build.model import load_tensors
-from mindmlm.build.training import Updater
+from mindmlm.build.model import ModelOnRank, load_tensors
 from mindmlm.checkpoint import Checkpoint, Placement
 from mindmlm.optim.adamw import FIRST_MOMENT, SECOND_MOMENT
 from mindmlm.parallel.division import Block
 from mindmlm.parallel.place import Place
 
 _MOMENTS = (FIRST_MOMENT, SECOND_MOMENT)
+
+
+class Updates(Protocol):
+    """Weights with the state of their optimizer: `Updater`, or what an engine has in its place."""
+
+    @property
+    def model(self) -> ModelOnRank:
+        """The weights."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the trained parameters that are here."""
+
+    def state(self) -> Sequence[Parameter]:
+        """Of the optimizer."""
 
 
 def layout_record(place: Place) -> dict[str, int]:
@@ -26,7 +41,7 @@ def layout_record(place: Place) -> dict[str, int]:
 
 
 def tensors_to_save(
-    updater: Updater,
+    updater: Updates,
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Placement]]:
     """Blocks of weights and optimizer state that this rank answers for, and where they belong."""
     model, division = updater.model, updater.model.division
@@ -35,10 +50,10 @@ def tensors_to_save(
     answered = {
         moment + name
         for moment in _MOMENTS
-        for name in updater.gradients.names
+        for name in updater.names
         if division.answers_for_state(name, model.shapes[name])
     }
-    state = [value for value in updater.optimizer.state() if value.name in answered]
+    state = [value for value in updater.state() if value.name in answered]
     tensors = {"model": _arrays(weights), "optimizer": _arrays(state)}
     placements = {
         name: Placement(blocks[name].whole, blocks[name].start)
@@ -48,20 +63,18 @@ def tensors_to_save(
     return tensors, placements
 
 
-def load_state(updater: Updater, checkpoint: Checkpoint) -> None:
+def load_state(updater: Updates, checkpoint: Checkpoint) -> None:
     """Fill the optimizer with its blocks of a checkpoint's state; see `load_tensors`."""
     elsewhere = {moment + name for moment in _MOMENTS for name in updater.model.names}
-    load_tensors(
-        updater.optimizer.state(), _state_blocks(updater), checkpoint, "optimizer", elsewhere
-    )
+    load_tensors(updater.state(), _state_blocks(updater), checkpoint, "optimizer", elsewhere)
 
 
-def _state_blocks(updater: Updater) -> dict[str, Block]:
+def _state_blocks(updater: Updates) -> dict[str, Block]:
     model = updater.model
     return {
         moment + name: model.division.state(name, model.shapes[name])
         for moment in _MOMENTS
-        for name in updater.gradients.names
+        for name in updater.names
     }
 
 

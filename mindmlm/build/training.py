@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mindspore import Parameter
+
 from mindmlm.build.families import family_of
 from mindmlm.build.model import ModelOnRank
 from mindmlm.build.tasks import task_of
@@ -38,11 +40,20 @@ class Updater:
     gradients: StageGradients
     owned: OwnedParts
     optimizer: AdamW
+    @property
+    def names(self) -> list[str]:
+        """Of the trained parameters that are here."""
+        return self.gradients.names
+
+    def state(self) -> list[Parameter]:
+        """Of the optimizer."""
+        return list(self.optimizer.state())
+
 
 
 def build_updater(config: RunConfig, model: ModelOnRank) -> Updater:
     """Gradients and AdamW for a model that has its values."""
-    place, section = model.place, config.optimizer
+    place = model.place
     gradients = StageGradients(
         stage_parts(config, model),
         StageLinks.of(place.layout, place.rank, config.model.settings.hidden_size),
@@ -55,8 +66,14 @@ def build_updater(config: RunConfig, model: ModelOnRank) -> Updater:
         place.data,
         config.parallel_config.gradient_aggregation_group,
     )
-    settings = AdamWSettings(section.beta1, section.beta2, section.eps, section.weight_decay)
-    return Updater(model, gradients, owned, AdamW(owned.parameters, settings))
+    optimizer = AdamW(owned.parameters, adamw_settings(config))
+    return Updater(model, gradients, owned, optimizer)
+
+
+def adamw_settings(config: RunConfig) -> AdamWSettings:
+    """Constants of AdamW."""
+    section = config.optimizer
+    return AdamWSettings(section.beta1, section.beta2, section.eps, section.weight_decay)
 
 
 def stage_parts(config: RunConfig, model: ModelOnRank) -> list[StagePart]:
@@ -117,14 +134,7 @@ def build_train_step(
     config: RunConfig, updater: Updater, agreement: Agreement, steps: int, phase: Phase
 ) -> TrainStep:
     """One optimizer step."""
-    model, names = updater.model, updater.gradients.names
-    place = model.place
-    mean = config.parallel.gradients_mean
-    settings = StepSettings(
-        build_schedule(config, steps),
-        config.runner_wrapper.max_grad_norm,
-        1.0 if mean else float(place.layout.data_parallel),
-    )
+    model, names = updater.model, updater.names
     return TrainStep(
         updater.gradients,
         SumTiedGradients(names, model.division.tied, place.ends),
@@ -132,9 +142,19 @@ def build_train_step(
         updater.optimizer,
         [model.division.answers_for_state(name, model.shapes[name]) for name in names],
         agreement,
-        settings,
+        step_settings(config, model, steps),
         phase,
     )
+
+def step_settings(config: RunConfig, model: ModelOnRank, steps: int) -> StepSettings:
+    """What a step is told by the configuration; `steps` is the length of the run."""
+    mean = config.parallel.gradients_mean
+    return StepSettings(
+        build_schedule(config, steps),
+        config.runner_wrapper.max_grad_norm,
+        1.0 if mean else float(model.place.layout.data_parallel),
+    )
+
 
 
 def build_evaluator(

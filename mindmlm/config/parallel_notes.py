@@ -62,6 +62,11 @@ def _without_effect(config: RunConfig) -> Iterator[str]:
     if config.optimizer_parallel and config.degrees[0] == 1:
         yield "optimizer parallel (ZeRO-1) has nothing to cut: data_parallel is 1"
     if config.use_parallel and config.parallel_mode == 1:
+        if config.run_mode in ("train", "finetune"):
+            yield (
+                "parallel_mode 1 does not evaluate while it trains; judge a checkpoint with "
+                "--run_mode eval in parallel_mode 3 or one process"
+            )
         return
     for name, instead in _ONLY_MODE_1.items():
         path = f"recompute_config.{name}"

@@ -74,7 +74,7 @@ class _TrainingJob:
     tokenizer: AnyTokenizer
     corpus: build.Corpus
     model: build.ModelOnRank
-    updater: build.Updater
+    updater: build.Updates
     state: TrainState
 
     @property
@@ -139,7 +139,8 @@ class _TrainingJob:
         steps = build.total_steps(config, self.corpus.train.num_samples)
         self._announce(steps)
         lines = self._metrics()
-        train_step = build.build_train_step(config, self.updater, agreement, steps, phases)
+        engine = build.engine_of(config)
+        train_step = engine.build_train_step(config, self.updater, agreement, steps, phases)
         evaluator = build.build_evaluator(
             config, self.model, self.corpus.evaluation, self.tokenizer, agreement
         )
@@ -215,6 +216,10 @@ class _TrainingJob:
             self.state.step,
             tensors,
             placements,
+        if build.engine_of(self.config).evaluates:
+            callbacks.append(EvaluationCallback(section.eval_monitor.eval_steps, lines))
+        callbacks += self.given.callbacks
+        callbacks.append(CheckpointCallback(section.checkpoint_monitor.save_checkpoint_steps))
             state={**self.state.to_dict(), **self._identity()},
             config=to_plain(self.config),
         )

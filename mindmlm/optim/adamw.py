@@ -49,8 +49,8 @@ class AdamW(nn.Cell):
         super().__init__(auto_prefix=False)
         self.settings = settings
         self.parameters = ParameterTuple(parameters)
-        self.first_moments = ParameterTuple(_moments(parameters, FIRST_MOMENT))
-        self.second_moments = ParameterTuple(_moments(parameters, SECOND_MOMENT))
+        self.first_moments = ParameterTuple(self.moments(parameters, FIRST_MOMENT))
+        self.second_moments = ParameterTuple(self.moments(parameters, SECOND_MOMENT))
         self.decayed = tuple(
             settings.weight_decay > 0.0 and is_decayed(value.name) for value in parameters
         )
@@ -59,6 +59,16 @@ class AdamW(nn.Cell):
         self.zero = ms.Tensor(0.0, ms.float32)
         self.beta1 = ms.Tensor(settings.beta1, ms.float32)
         self.beta2 = ms.Tensor(settings.beta2, ms.float32)
+
+    def moments(self, parameters: Sequence[Parameter], prefix: str) -> list[Parameter]:
+        """Zeros of the shapes of `parameters`, named after them."""
+        return [
+            Parameter(
+                ms.Tensor(np.zeros(value.shape, np.float32)),
+                name=prefix + value.name.removeprefix(PART),
+            )
+            for value in parameters
+        ]
 
     def state(self) -> tuple[Parameter, ...]:
         """First and second moments, which a checkpoint keeps."""
@@ -107,13 +117,3 @@ class AdamW(nn.Cell):
                 ),
             )
         return last
-
-
-def _moments(parameters: Sequence[Parameter], prefix: str) -> list[Parameter]:
-    return [
-        Parameter(
-            ms.Tensor(np.zeros(value.shape, np.float32)),
-            name=prefix + value.name.removeprefix(PART),
-        )
-        for value in parameters
-    ]

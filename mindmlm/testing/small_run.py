@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.parallel.place import Place
 from mindmlm.tokenizers.files import AnyTokenizer, load_tokenizer
 from mindmlm.training.phases import PhaseTimer
+from mindmlm.training.semi_auto_step import SemiAutoTrainStep
 from mindmlm.training.state import TrainState
 from mindmlm.training.train_step import StepResult, TrainStep
 
@@ -29,7 +31,7 @@ class SmallRun:
     tokenizer: AnyTokenizer
     corpus: build.Corpus
     model: build.ModelOnRank
-    updater: build.Updater
+    updater: Any
     state: TrainState
     steps: int
 
@@ -48,16 +50,19 @@ class SmallRun:
         tokenizer = load_tokenizer(config.processor.tokenizer)
         text = build.corpus_settings(config, cache_dir)
         corpus = build.task_of(config).prepare(text, tokenizer, cache_dir, progress=False)
-        model = build.build_model(config, tokenizer, place)
-        updater = build.build_updater(config, model)
+        engine = build.engine_of(config)
+        model = engine.build_model(config, tokenizer, place or Place.alone())
+        updater = engine.build_updater(config, model)
         state = TrainState(loss_scale=build.build_loss_scale(config))
         steps = build.total_steps(config, corpus.train.num_samples)
         return cls(config, tokenizer, corpus, model, updater, state, steps)
 
     def micro_batches(self, step: int) -> list[MicroBatch]:
         """The micro-batches of global step `step`, from 0."""
-        make = build.build_batches(self.config, self.corpus.train, self.tokenizer, self.model)
-        return make(step)
+        build_batches = build.engine_of(self.config).build_batches
+        make = build_batches(self.config, self.corpus.train, self.tokenizer, self.model)
+        batches: list[MicroBatch] = make(step)
+        return batches
 
     def train(self, steps: int) -> list[StepResult]:
         """Do the next `steps` steps and return what each did."""
@@ -71,11 +76,12 @@ class SmallRun:
         return result
 
     @cached_property
-    def train_step(self) -> TrainStep:
+    def train_step(self) -> TrainStep | SemiAutoTrainStep:
         """What does a step."""
-        return build.build_train_step(
+        step: TrainStep | SemiAutoTrainStep = build.engine_of(self.config).build_train_step(
             self.config, self.updater, Agreement(self.model.place), self.steps, PhaseTimer()
         )
+        return step
 
     def weights(self) -> dict[str, np.ndarray]:
         """A copy of every parameter by name."""

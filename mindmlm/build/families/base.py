@@ -24,7 +24,6 @@ class Family:
         vocabulary_rows: parameters with a row, or a value, for each token.
         dropout_sites: (settings, row length, span, heads here) -> sites, in the model's order.
         dropout_sites_per_layer: how many of them each layer has; the embeddings have one.
-        head_cost: (settings, vocab_size) -> multiplications of the head for a token of the row.
         initial_deviation: (settings, parameter name) -> spread of its initial values.
     """
 
@@ -35,5 +34,4 @@ class Family:
     vocabulary_rows: tuple[str, ...]
     dropout_sites: Callable[..., list[DropoutSite]]
     dropout_sites_per_layer: int
-    head_cost: Callable[..., float]
     initial_deviation: Callable[..., float]

@@ -7,15 +7,11 @@ from mindmlm.models.bert.heads import BertForMaskedLM
 from mindmlm.models.bert.model import DROPOUT_SITES_PER_LAYER
 from mindmlm.models.bert.parallel_plan import TENSOR_PLAN, VOCABULARY_PLAN
 
-# Of a row, BERT predicts 15 %: the share of positions that the head computes on.
-_PREDICTED_SHARE = 0.15
+BERT_TASK_PARTS = ("head.*", "qa.*", "bert.pooler.*")
 
 
-def _head_cost(settings: BertModelConfig, vocab_size: int) -> float:
-    return _PREDICTED_SHARE * settings.hidden_size * (settings.hidden_size + vocab_size)
-
-
-def _initial_deviation(settings: BertModelConfig, name: str) -> float:
+def bert_initial_deviation(settings: BertModelConfig, name: str) -> float:
+    """Spread of the initial values of a parameter."""
     return settings.initializer_range
 
 
@@ -27,6 +23,6 @@ BERT_FOR_MASKED_LM = Family(
     vocabulary_rows=("bert.embeddings.word", "head.bias"),
     dropout_sites=dropout_sites,
     dropout_sites_per_layer=DROPOUT_SITES_PER_LAYER,
-    head_cost=_head_cost,
-    initial_deviation=_initial_deviation,
+    initial_deviation=bert_initial_deviation,
+    task_parts=BERT_TASK_PARTS,
 )

@@ -49,7 +49,9 @@ from mindmlm.config.checks.parallel import (
     one_optimizer_switch,
     processes_were_started,
     semi_auto_has_graphs,
+    semi_auto_divides,
     stages_have_layers,
+    semi_auto_trains,
 )
 from mindmlm.config.checks.tokenizer import (
     merges_are_used,
@@ -88,6 +90,8 @@ CONSISTENCY: tuple[Check, ...] = (
     tokenizer_fits_network,
     merges_are_used,
     trained_vocabulary_has_room,
+    semi_auto_trains,
+    semi_auto_divides,
     paths_exist,
     table_is_described,
     generation_agrees,

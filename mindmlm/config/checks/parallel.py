@@ -35,6 +35,46 @@ def semi_auto_has_graphs(config: RunConfig) -> Iterator[Problem]:
         )
 
 
+def semi_auto_trains(config: RunConfig) -> Iterator[Problem]:
+    """The engine's graph is the whole training step, for rows of one length."""
+    if not config.use_parallel or config.parallel_mode != 1:
+        return
+    if config.run_mode in ("eval", "predict"):
+        yield Problem(
+            "parallel.parallel_mode",
+            f"1 (semi_auto_parallel) trains only, and run_mode is {config.run_mode}; use 3 "
+            "(hybrid_parallel) or use_parallel False, which read its checkpoints",
+        )
+    if config.train_dataset.bucket_lengths:
+        yield Problem(
+            "train_dataset.bucket_lengths",
+            "the one graph of parallel_mode 1 (semi_auto_parallel) takes rows of one length; "
+            "remove it, or use parallel_mode 3 (hybrid_parallel)",
+        )
+    stages, micro = config.degrees[2], config.micro_batches
+    if micro < stages:
+        yield Problem(
+            f"{_SECTION}.micro_batch_num",
+            f"{micro} micro-batches for {stages} stages: MindSpore's engine (parallel_mode 1) "
+            f"needs at least {stages}; raise it, or use parallel_mode 3 (hybrid_parallel)",
+        )
+
+
+def semi_auto_divides(config: RunConfig) -> Iterator[Problem]:
+    """The engine cuts evenly only."""
+    model, parts = config.model.settings, config.degrees[1]
+    cut = config.use_parallel and not config.parallel_config.vocab_emb_dp
+    if config.parallel_mode != 1 or not cut or not model.vocab_size or not model.vocab_size % parts:
+        return
+    next_size = -(-model.vocab_size // parts) * parts
+    yield Problem(
+        f"{_SECTION}.vocab_emb_dp",
+        f"False cuts the word embedding over model_parallel {parts}, which does not divide "
+        f"{_MODEL}.vocab_size {model.vocab_size}; MindSpore's engine (parallel_mode 1) cuts "
+        f"evenly only, so use vocab_size {next_size} (the rest is never predicted) or True",
+    )
+
+
 def mode_cuts_what_is_asked(config: RunConfig) -> Iterator[Problem]:
     """Mode 0 has copies of the whole model and nothing else."""
     _, model_parallel, pipeline_stage = config.degrees
