@@ -35,7 +35,7 @@ class CachedStage:
 
     @classmethod
     def of(cls, model: GPT2LMHeadModel) -> "CachedStage":
-        """The one of a model; it stays with the model, so that its graphs are compiled once."""
+        """The one of a model. It stays with the model, its caches too: graphs are compiled once."""
         if not hasattr(model, "cached_stage"):
             model.cached_stage = cls(model)
         return model.cached_stage
@@ -75,8 +75,8 @@ class CachedStage:
         self._positions, self._bias = self._positions[rows], self._bias[rows]
 
     def _use(self, sequences: int, capacity: int) -> None:
-        """Have caches of this shape, those of the last batch if they fit."""
-        if self._shape == (sequences, capacity):
+        """Have caches with this capacity or more: those of the last batch, if they fit."""
+        if self._shape[0] == sequences and self._shape[1] >= capacity:
             return
         # The old tables go before the new ones come.
         self._caches.clear()
