@@ -97,10 +97,11 @@ class _TrainingJob:
             RanksDifferError: ranks that should have the same weights do not.
         """
         config = session.config
-        model = build.build_model(config, tokenizer, session.place)
+        engine = build.engine_of(config)
+        model = engine.build_model(config, tokenizer, session.place)
         if start is not None:
             _load_weights(model, config, tokenizer, start)
-        updater = build.build_updater(config, model)
+        updater = engine.build_updater(config, model)
         state = TrainState(loss_scale=build.build_loss_scale(config))
         job = cls(session, tokenizer, corpus, model, updater, state)
         if isinstance(start, Checkpoint) and config.run_mode == "train":
@@ -144,7 +145,7 @@ class _TrainingJob:
         evaluator = build.build_evaluator(
             config, self.model, self.corpus.evaluation, self.tokenizer, agreement
         )
-        make = build.build_batches(config, self.corpus.train, self.tokenizer, self.model)
+        make = engine.build_batches(config, self.corpus.train, self.tokenizer, self.model)
         section = config.train_dataset
         with Prefetcher(
             make, self.state.step, steps, section.num_parallel_workers, section.prefetch_size
@@ -194,9 +195,10 @@ class _TrainingJob:
         callbacks: list[Callback] = [
             MetricsCallback(lines),
             ProgressCallback(section.loss_monitor.per_print_times, show_bar=is_main),
-            EvaluationCallback(section.eval_monitor.eval_steps, lines),
-            CheckpointCallback(section.checkpoint_monitor.save_checkpoint_steps),
         ]
+        if build.engine_of(self.config).evaluates:
+            callbacks.append(EvaluationCallback(section.eval_monitor.eval_steps, lines))
+        callbacks.append(CheckpointCallback(section.checkpoint_monitor.save_checkpoint_steps))
         if self.config.profile and is_main:
             callbacks.append(ProfileCallback(self.session.folder.profile))
         return callbacks
@@ -216,10 +218,6 @@ class _TrainingJob:
             self.state.step,
             tensors,
             placements,
-        if build.engine_of(self.config).evaluates:
-            callbacks.append(EvaluationCallback(section.eval_monitor.eval_steps, lines))
-        callbacks += self.given.callbacks
-        callbacks.append(CheckpointCallback(section.checkpoint_monitor.save_checkpoint_steps))
             state={**self.state.to_dict(), **self._identity()},
             config=to_plain(self.config),
         )
