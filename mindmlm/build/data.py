@@ -10,45 +10,24 @@ from mindmlm.build.model import ModelOnRank
 from mindmlm.build.place import layout_of
 from mindmlm.build.tasks import task_of
 from mindmlm.build.tasks.base import Samples
-from mindmlm.build_data.masking import segmenter, segmenter_options
-from mindmlm.build_data.records import record_settings
-from mindmlm.build_data.rows import isolates_documents
-from mindmlm.build_data.sources import corpus_sources
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import BatchLayout
-from mindmlm.data.prepare import CorpusSettings
-from mindmlm.data.sample_making import SampleSettings
 from mindmlm.models.dropout import DropoutSite, keep_masks
 from mindmlm.parallel.layout import cut
 from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.parallel.place import Place
 
 
-def corpus_settings(config: RunConfig, spool_dir: Path) -> CorpusSettings:
-    """Which text becomes which samples; standard input is read into `spool_dir`, so call it once.
+def corpus_settings(config: RunConfig, spool_dir: Path) -> Any:
+    """Which data are read; standard input is copied into `spool_dir`, so call it once.
+
+    Returns:
+        What `Task.prepare` of the configuration's task takes.
 
     Raises:
-        DataError: the text is not there or cannot be reached.
+        DataError: the data are not there or cannot be reached.
     """
-    sources = corpus_sources(config, spool_dir)
-    train, loader = config.train_dataset, config.train_dataset.data_loader
-    return CorpusSettings(
-        train=sources.train,
-        evaluation=sources.evaluation,
-        num_samples=loader.num_samples,
-        eval_num_samples=config.eval_dataset.data_loader.num_samples,
-        holdout_fraction=config.eval_dataset.holdout_fraction,
-        samples=SampleSettings(
-            sample_mode=train.sample_mode,
-            max_seq_length=train.max_seq_length,
-            segmenter=segmenter(config),
-            segmenter_options=segmenter_options(config),
-            reference_file=config.processor.reference_file,
-            workers=train.num_parallel_workers,
-            isolate_documents=isolates_documents(config),
-        ),
-        records=record_settings(config),
-    )
+    return task_of(config).data(spool_dir)
 
 
 def batch_layout(config: RunConfig, place: Place | None = None) -> BatchLayout:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 
 import mindspore as ms
@@ -19,8 +20,8 @@ from mindmlm.models.spans import Span
 from mindmlm.parallel.division import Block, Division
 from mindmlm.parallel.parallelize import divide_model
 from mindmlm.parallel.place import Place
-from mindmlm.tokenizers.base import Tokenizer
 from mindmlm.parallel.stages import stage_bounds
+from mindmlm.tokenizers.base import Tokenizer
 from mindmlm.tokenizers.vocab_extension import extend_rows, pieces_of_new_tokens
 
 
@@ -141,9 +142,22 @@ def load_model(
     model: ModelOnRank,
     checkpoint: Checkpoint | ForeignCheckpoint,
     resize: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None,
+    left_out: Sequence[str] = (),
 ) -> None:
-    """Fill the model with its blocks of a checkpoint's weights; see `load_tensors`."""
-    load_tensors(model.parameters(), model.blocks(), checkpoint, "model", model.names, resize)
+    """Fill the model with its blocks of a checkpoint's weights; see `load_tensors`.
+
+    Args:
+        model: keeps its values of what is left out.
+        checkpoint, resize: see `load_tensors`.
+        left_out: patterns of names (`head.*`) that the two need not have in common.
+    """
+    values = [value for value in model.parameters() if not _is_one_of(value.name, left_out)]
+    others = {name for name in checkpoint.records("model") if _is_one_of(name, left_out)}
+    load_tensors(values, model.blocks(), checkpoint, "model", model.names | others, resize)
+
+
+def _is_one_of(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def load_tensors(

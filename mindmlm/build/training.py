@@ -8,7 +8,7 @@ from mindspore import Parameter
 from mindmlm.build.families import family_of
 from mindmlm.build.model import ModelOnRank
 from mindmlm.build.tasks import task_of
-from mindmlm.build.tasks.base import Samples
+from mindmlm.build.tasks.base import Evaluates, Samples
 from mindmlm.config.schema import RunConfig
 from mindmlm.errors import ConfigError
 from mindmlm.models.spans import Span
@@ -21,7 +21,6 @@ from mindmlm.parallel.pipeline import StageForward, StageGradients, StageLinks
 from mindmlm.parallel.stage import StagePart
 from mindmlm.parallel.tied import SumTiedGradients
 from mindmlm.parallel.zero import OwnedParts
-from mindmlm.training.evaluation import Evaluator
 from mindmlm.training.train_step import Phase, StepSettings, TrainStep
 
 
@@ -40,6 +39,7 @@ class Updater:
     gradients: StageGradients
     owned: OwnedParts
     optimizer: AdamW
+
     @property
     def names(self) -> list[str]:
         """Of the trained parameters that are here."""
@@ -48,7 +48,6 @@ class Updater:
     def state(self) -> list[Parameter]:
         """Of the optimizer."""
         return list(self.optimizer.state())
-
 
 
 def build_updater(config: RunConfig, model: ModelOnRank) -> Updater:
@@ -137,7 +136,7 @@ def build_train_step(
     model, names = updater.model, updater.names
     return TrainStep(
         updater.gradients,
-        SumTiedGradients(names, model.division.tied, place.ends),
+        SumTiedGradients(names, model.division.tied, model.place.ends),
         updater.owned,
         updater.optimizer,
         [model.division.answers_for_state(name, model.shapes[name]) for name in names],
@@ -145,6 +144,7 @@ def build_train_step(
         step_settings(config, model, steps),
         phase,
     )
+
 
 def step_settings(config: RunConfig, model: ModelOnRank, steps: int) -> StepSettings:
     """What a step is told by the configuration; `steps` is the length of the run."""
@@ -156,15 +156,12 @@ def step_settings(config: RunConfig, model: ModelOnRank, steps: int) -> StepSett
     )
 
 
-
 def build_evaluator(
     config: RunConfig, model: ModelOnRank, store: Samples, tokenizer: Any, agreement: Agreement
-) -> Evaluator:
+) -> Evaluates:
     """Evaluation on all samples of `store`, divided over the ranks."""
     task, place = task_of(config), model.place
     batch_size = config.eval_dataset.batch_size or config.runner_config.batch_size
-    batches = task.evaluation_batches(store, tokenizer, batch_size)
-    own = range(place.at.data, len(batches), place.layout.data_parallel)
     if model.span.last:
         cell = task.evaluation(model.cell)
         if not config.parallel_config.vocab_emb_dp:
@@ -172,9 +169,4 @@ def build_evaluator(
     else:
         cell = task.part(model.cell, None)
     links = StageLinks.of(place.layout, place.rank, config.model.settings.hidden_size)
-    return Evaluator(
-        StageForward(cell, links),
-        lambda: (task.evaluation_arrays(batches.batch(number)) for number in own),
-        agreement,
-        lambda sums: task.measures(store, sums),
-    )
+    return task.evaluator(StageForward(cell, links), store, tokenizer, agreement, batch_size)

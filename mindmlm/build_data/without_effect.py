@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mindmlm.build_data.masking import segmenter, strategies
 from mindmlm.build_data.rows import packs_documents, predicts_next
+from mindmlm.config.checks.qa import answers_questions
 from mindmlm.config.describe import keys
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
@@ -68,6 +69,25 @@ _RULES = (
         ),
         lambda config: not predicts_next(config),
         "GPT-2 reads the text as it is and predicts every token, so nothing is masked",
+    ),
+    _Rule(
+        (
+            _MASKING,
+            "train_dataset.max_predictions_per_seq",
+            "train_dataset.bucket_lengths",
+            "train_dataset.sample_mode",
+            "train_dataset.attend_across_documents",
+            "processor.user_dict",
+            "processor.hmm",
+            "processor.reference_file",
+        ),
+        lambda config: not answers_questions(config),
+        "a row is a question and a part of its text, and nothing is masked",
+    ),
+    _Rule(
+        ("train_dataset.max_question_length", "train_dataset.doc_stride", "metric"),
+        answers_questions,
+        "only question answering (model.arch.type BertForQuestionAnswering) reads it",
     ),
     _Rule(
         ("processor.user_dict", "processor.hmm"),
@@ -141,7 +161,7 @@ _RULES = (
     _Rule(
         tuple(f"{_LOADER}.{name}" for name in _TEXT_KEYS),
         _reads_text,
-        "records hold tokens already",
+        "records hold tokens already, and files of questions have a form of their own",
     ),
     _Rule(
         tuple(f"{_LOADER}.{name}" for name in ("file_format", "max_line_bytes")),

@@ -69,6 +69,8 @@ ALIASES: tuple[Alias, ...] = (
     _rename("train_dataset.seq_length", "train_dataset.max_seq_length"),
     _rename("model.model_config.seq_length", "train_dataset.max_seq_length"),
     _rename("train_dataset.batch_size", "runner_config.batch_size"),
+    _rename("train_dataset.max_question_len", "train_dataset.max_question_length"),
+    _rename("metric.max_answer_len", "metric.max_answer_length"),
     _rename("optimizer.learning_rate", "lr_schedule.learning_rate"),
     Alias(
         "optimizer.betas",

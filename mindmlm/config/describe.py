@@ -92,6 +92,8 @@ def describe_type(annotation: Any) -> str:
     if origin is list:
         (item,) = get_args(annotation)
         return f"a list, each {describe_type(item)}" if get_origin(item) else "a list of texts"
+    if origin is dict:
+        return "a mapping of texts"
     if annotation is NoneType:
         return "null"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -1,13 +1,13 @@
 """The architectures that can be converted: parameters, name tables, descriptions."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.network import NetworkConfig
-from mindmlm.conversion.tables import bert, gpt2
+from mindmlm.conversion.tables import bert, bert_qa, gpt2
 from mindmlm.conversion.tables.base import NameTable
 from mindmlm.models.bert import parallel_plan as bert_plan
 from mindmlm.models.gpt2 import parallel_plan as gpt2_plan
@@ -15,6 +15,9 @@ from mindmlm.models.gpt2.initialization import initial_deviation as gpt2_deviati
 from mindmlm.models.plan import ParallelPlan
 
 POOLER = "bert.pooler."
+# Patterns of the parameters that are new when a language model learns a task.
+TASK_HEADS = ("qa.*",)
+_QA_HEAD = "qa.weight"
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,18 @@ class Architecture:
 
 def bert_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of every parameter of `BertForMaskedLM`, in the model's own order."""
+    shapes = bert_encoder_parameters(config, vocab_size)
+    shapes |= _dense("head.dense", config.hidden_size, config.hidden_size)
+    return shapes | _vectors("head.norm", config.hidden_size) | {"head.bias": (vocab_size,)}
+
+
+def bert_qa_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every parameter of `BertForQuestionAnswering`, in its own order."""
+    return bert_encoder_parameters(config, vocab_size) | _dense("qa", config.hidden_size, 2)
+
+
+def bert_encoder_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every parameter of `BertModel`, in the model's own order."""
     hidden, inner = config.hidden_size, config.inner_size
     shapes: dict[str, tuple[int, ...]] = {
         "bert.embeddings.word": (vocab_size, hidden),
@@ -79,8 +94,7 @@ def bert_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple
         shapes |= _vectors("bert.final_norm", hidden)
     if config.add_pooling_layer:
         shapes |= _dense("bert.pooler", hidden, hidden)
-    shapes |= _dense("head.dense", hidden, hidden)
-    return shapes | _vectors("head.norm", hidden) | {"head.bias": (vocab_size,)}
+    return shapes
 
 
 def gpt2_parameters(config: GPT2ModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
@@ -126,6 +140,16 @@ BERT = Architecture(
     vocabulary_plan=bert_plan.VOCABULARY_PLAN,
     initial_deviation=_bert_deviation,
 )
+BERT_QA = replace(
+    BERT,
+    name="BertForQuestionAnswering",
+    trainer="QuestionAnsweringTrainer",
+    example="configs/qa/run_qa_bert_base_uncased.yaml",
+    parameters=bert_qa_parameters,
+    tables=(bert_qa.HUGGINGFACE, bert_qa.TENSORFLOW, bert_qa.MINDFORMERS),
+    vocabulary_rows=("bert.embeddings.word",),
+    vocabulary_plan=bert_plan.ENCODER_VOCABULARY_PLAN,
+)
 GPT2 = Architecture(
     name="GPT2LMHeadModel",
     trainer="CausalLanguageModelingTrainer",
@@ -140,14 +164,22 @@ GPT2 = Architecture(
     initial_deviation=gpt2_deviation,
 )
 _BY_NETWORK = {"BertConfig": BERT, "GPT2Config": GPT2}
+_BY_NAME = {kind.name: kind for kind in (BERT, BERT_QA, GPT2)}
 
 
 def architecture_of(settings: NetworkConfig) -> Architecture:
-    """Return the architecture that settings describe."""
+    """Return the architecture that settings describe, with the head of a language model."""
     return _BY_NETWORK[settings.type]
+
+
+def architecture_named(name: str) -> Architecture:
+    """Return the architecture that `model.arch.type` calls ``name``."""
+    return _BY_NAME[name]
 
 
 def architecture_with(parameters: Iterable[str]) -> Architecture:
     """Return the architecture that parameters of these names (ours) belong to."""
     names = set(parameters)
+    if _QA_HEAD in names:
+        return BERT_QA
     return next(kind for kind in _BY_NETWORK.values() if kind.word in names)

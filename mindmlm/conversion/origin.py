@@ -8,7 +8,12 @@ from pydantic import ValidationError
 
 from mindmlm.config.schema import RunConfig
 from mindmlm.config.schema.bert import BertModelConfig
-from mindmlm.conversion.architectures import POOLER, Architecture, architecture_of
+from mindmlm.conversion.architectures import (
+    POOLER,
+    Architecture,
+    architecture_named,
+    architecture_of,
+)
 from mindmlm.conversion.averaging import AveragedCheckpoints
 from mindmlm.conversion.matching import Allowances, Match, choose_table, match, recipes_of
 from mindmlm.conversion.model_config import AnySettings, find_config, read_model_config
@@ -34,18 +39,20 @@ class Origin:
         settings: the model, with `vocab_size` set; None when nothing describes it.
         tokenizer: None when there is none.
         config: the whole configuration of a run of ours, else None.
+        kind: `model.arch.type`; None = the language model that the settings describe.
     """
 
     source: TensorSource
     settings: AnySettings | None
     tokenizer: TokenizerFiles | None
     config: dict[str, Any] | None = None
+    kind: str | None = None
 
     @property
     def architecture(self) -> Architecture:
         """Of the model, which must be described."""
         assert self.settings is not None
-        return architecture_of(self.settings)
+        return architecture_named(self.kind) if self.kind else architecture_of(self.settings)
 
 
 def open_origin(
@@ -156,4 +163,4 @@ def own_origin(
     word = source.tensors.get(architecture_of(config.model.settings).word)
     rows = word.shape[0] if word else None
     settings = config.model.settings.model_copy(update={"vocab_size": rows})
-    return Origin(source, settings, tokenizer, checkpoint.config)
+    return Origin(source, settings, tokenizer, checkpoint.config, config.model.arch.type)

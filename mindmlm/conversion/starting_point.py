@@ -13,7 +13,7 @@ from mindmlm.checkpoint.naming import LATEST_NAME
 from mindmlm.config.checks import check_consistency
 from mindmlm.config.render import to_plain
 from mindmlm.config.schema import RunConfig
-from mindmlm.conversion.architectures import architecture_of
+from mindmlm.conversion.architectures import TASK_HEADS, architecture_of
 from mindmlm.conversion.converted_model import ConvertedModel, from_match
 from mindmlm.conversion.matching import Allowances
 from mindmlm.conversion.model_config import AnySettings
@@ -159,7 +159,9 @@ def open_foreign(path: Path, config: RunConfig) -> ForeignStart:
     if opened.settings is not None:
         _check_kind(opened.settings, config, path)
     origin = _described(opened, config)
-    found = match_origin(origin, Allowances())
+    # A new head is what fine-tuning for a task is for; nothing else can be done with one.
+    fresh = TASK_HEADS if config.run_mode == "finetune" else ()
+    found = match_origin(origin, Allowances(missing=fresh))
     assert origin.settings is not None and origin.tokenizer is not None
     deviation = partial(origin.architecture.initial_deviation, origin.settings)
     model = from_match(found, config.seed, deviation)
@@ -182,7 +184,8 @@ def _check_kind(settings: AnySettings, config: RunConfig, path: Path) -> None:
     theirs, ours = architecture_of(settings), architecture_of(config.model.settings)
     if theirs.name != ours.name:
         raise ConfigError(
-            f"load_checkpoint: {path} holds a {theirs.name}, and model.arch.type is {ours.name}; "
+            f"load_checkpoint: {path} holds a {theirs.name}, and model.arch.type is "
+            f"{config.model.arch.type}; "
             f"start from a configuration of it, such as {theirs.example}"
         )
 
@@ -201,7 +204,7 @@ def _described(origin: Origin, config: RunConfig) -> Origin:
         rows = config.model.settings.vocab_size or len(tokenizer.tokens)
         described = config.model.settings.model_copy(update={"vocab_size": rows})
         settings = with_parts_of(described, origin.source)
-    return Origin(origin.source, settings, tokenizer)
+    return Origin(origin.source, settings, tokenizer, kind=config.model.arch.type)
 
 
 def _extended(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mindmlm import build
 from mindmlm.config import LoadedConfig
+from mindmlm.config.checks.qa import answers_questions
 from mindmlm.config.schema import RunConfig
 from mindmlm.jobs.session import open_session
 from mindmlm.jobs.start import AnyCheckpoint, checkpoint_tokenizer, load_checkpoint
@@ -47,6 +48,8 @@ def _warn_of_training_text(config: RunConfig, checkpoint: AnyCheckpoint) -> None
     """Say so when the text to judge on is the one the weights were trained on."""
     trained_on = RunConfig.model_validate(checkpoint.config).train_dataset.data_loader.dataset_dir
     judged_on = config.eval_dataset.data_loader.dataset_dir
+    if answers_questions(config) and Path(judged_on).is_dir():
+        return  # it holds a file for training and another one for evaluation
     if judged_on and trained_on and Path(judged_on).resolve() == Path(trained_on).resolve():
         logger.warning(
             "%s is the text this model was trained on, so the numbers flatter it; for the held-out "

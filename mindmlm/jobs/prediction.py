@@ -26,6 +26,5 @@ def predict(loaded: LoadedConfig) -> list[dict[str, Any]]:
     tokenizer = checkpoint_tokenizer(config, checkpoint)
     model = build.build_model(config, tokenizer, session.place)
     build.load_model(model, checkpoint)
-    predictor = build.task_of(config).predictor(model, tokenizer, session.agreement)
-    assert config.predict_data is not None
-    return predictor(build.read_texts(config.predict_data))
+    task = build.task_of(config)
+    return task.predictor(model, tokenizer, session.agreement)(task.inputs(config.predict_data))

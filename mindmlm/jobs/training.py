@@ -226,9 +226,25 @@ class _TrainingJob:
 def _load_weights(
     model: build.ModelOnRank, config: RunConfig, tokenizer: AnyTokenizer, start: AnyCheckpoint
 ) -> None:
-    """Take over the weights; a vocabulary that has grown gets rows for its new tokens."""
+    """Take over the weights; a vocabulary that has grown gets rows for its new tokens.
+
+    Fine-tuning for another task takes over the network; the new head keeps its initial values.
+    """
     resize = None
     if start.state.get("tokenizer_fingerprint") != tokenizer.fingerprint():
         old = load_tokenizer_from(folder_of_run(start), config.processor.tokenizer)
         resize = build.vocabulary_extension(model, config, old.vocab, tokenizer.vocab)
-    build.load_model(model, start, resize)
+    build.load_model(model, start, resize, _parts_of_tasks(config, start))
+
+
+def _parts_of_tasks(config: RunConfig, start: AnyCheckpoint) -> tuple[str, ...]:
+    """What is not taken over when a checkpoint of ours was trained for another task."""
+    if config.run_mode != "finetune" or not isinstance(start, Checkpoint):
+        return ()
+    before, now = RunConfig.model_validate(start.config).model.arch.type, config.model.arch.type
+    if before == now:
+        return ()
+    logger.info(
+        "%s is a %s: its head is left out, and the one of %s is new", start.path, before, now
+    )
+    return build.family_of(config).task_parts

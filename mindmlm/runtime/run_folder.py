@@ -46,6 +46,11 @@ class RunFolder:
         return self.root / "dataset_cache"
 
     @property
+    def predictions(self) -> Path:
+        """Answers of the last evaluation, by the ids of the questions."""
+        return self.root / "predictions.json"
+
+    @property
     def profile(self) -> Path:
         """Seconds by phase, with `profile: True`."""
         return self.root / "profile.json"

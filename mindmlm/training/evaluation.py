@@ -21,13 +21,15 @@ class EvaluationResult:
     """What evaluation found, over the predicted positions of all samples.
 
     Args:
-        values: measure -> value; `loss` (mean cross-entropy in nats) and `perplexity` are there,
-            an accuracy is a share from 0 to 1.
+        values: measure -> value; `loss` (mean cross-entropy in nats) is there, an accuracy is a
+            share from 0 to 1.
         positions: how many positions counted.
+        counted: what they are, if not positions.
     """
 
     values: Mapping[str, float]
     positions: int
+    counted: str = "positions"
 
     def metrics(self, step: int) -> dict[str, float]:
         """The line of `metrics.jsonl`."""
@@ -36,7 +38,7 @@ class EvaluationResult:
     def describe(self) -> str:
         """The measures for people."""
         words = [_shown(name, value) for name, value in self.values.items()]
-        return f"{', '.join(words)} ({self.positions} positions)"
+        return f"{', '.join(words)} ({self.positions} {self.counted})"
 
 
 def _shown(name: str, value: float) -> str:

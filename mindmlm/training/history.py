@@ -120,7 +120,10 @@ def _evaluation(step: int, record: dict[str, Any]) -> Evaluation:
         for name in record
         if name.startswith(prefix)
     }
-    return Evaluation(step, values.pop("loss"), values.pop("perplexity"), values)
+    loss = values.pop("loss")
+    # Where no words are predicted there is none in the line.
+    perplexity = values.pop("perplexity", None)
+    return Evaluation(step, loss, math.exp(loss) if perplexity is None else perplexity, values)
 
 
 def _number(record: dict[str, Any], name: str) -> float:

@@ -25,6 +25,7 @@ class Family:
         dropout_sites: (settings, row length, span, heads here) -> sites, in the model's order.
         dropout_sites_per_layer: how many of them each layer has; the embeddings have one.
         initial_deviation: (settings, parameter name) -> spread of its initial values.
+        task_parts: patterns of parameters that the same network for another task need not have.
     """
 
     model: Callable[..., nn.Cell]
@@ -35,3 +36,4 @@ class Family:
     dropout_sites: Callable[..., list[DropoutSite]]
     dropout_sites_per_layer: int
     initial_deviation: Callable[..., float]
+    task_parts: tuple[str, ...] = ()

@@ -7,6 +7,8 @@ from mindmlm.models.bert.heads import BertForMaskedLM
 from mindmlm.models.bert.model import DROPOUT_SITES_PER_LAYER
 from mindmlm.models.bert.parallel_plan import TENSOR_PLAN, VOCABULARY_PLAN
 
+BERT_TASK_PARTS = ("head.*", "qa.*", "bert.pooler.*")
+
 
 def bert_initial_deviation(settings: BertModelConfig, name: str) -> float:
     """Spread of the initial values of a parameter."""
@@ -22,4 +24,5 @@ BERT_FOR_MASKED_LM = Family(
     dropout_sites=dropout_sites,
     dropout_sites_per_layer=DROPOUT_SITES_PER_LAYER,
     initial_deviation=bert_initial_deviation,
+    task_parts=BERT_TASK_PARTS,
 )

@@ -9,14 +9,16 @@ import numpy as np
 from mindspore import nn
 
 from mindmlm.build.model import ModelOnRank
+from mindmlm.build.prediction import read_texts
+from mindmlm.build_data.corpus import corpus_settings
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import BatchLayout
 from mindmlm.data.prepare import CorpusSettings, prepare_corpus, prepare_evaluation
-from mindmlm.data.report import ReadReport
 from mindmlm.models.spans import Span
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import MicroBatch
-from mindmlm.training.evaluation import EvaluationResult
+from mindmlm.parallel.pipeline import StageForward
+from mindmlm.training.evaluation import EvaluationResult, Evaluator
 
 
 class Samples(Protocol):
@@ -29,6 +31,20 @@ class Samples(Protocol):
     @property
     def fingerprint(self) -> str:
         """Hexadecimal digest of their contents."""
+
+
+class Report(Protocol):
+    """What was read."""
+
+    def summary(self) -> str:
+        """In lines for people."""
+
+
+class Evaluates(Protocol):
+    """Judges a model."""
+
+    def run(self) -> EvaluationResult:
+        """Go through all samples; all ranks call it and get the same."""
 
 
 class Corpus(Protocol):
@@ -82,25 +98,31 @@ class Task(ABC):
     def __init__(self, config: RunConfig) -> None:
         self.config = config
 
-    def prepare(
-        self, text: CorpusSettings, tokenizer: Any, cache_dir: Path, progress: bool
-    ) -> Corpus:
-        """Samples of the training and the evaluation text, from the cache where it has them.
+    @abstractmethod
+    def data(self, spool_dir: Path) -> Any:
+        """Which data are read and how they become samples; see `corpus_settings`.
 
         Raises:
-            DataError: no text, or faulty text.
+            DataError: they are not there or cannot be reached.
         """
-        return prepare_corpus(text, tokenizer, cache_dir, progress)
 
+    @abstractmethod
+    def prepare(self, data: Any, tokenizer: Any, cache_dir: Path, progress: bool) -> Corpus:
+        """Samples for training and for evaluation, from the cache where it has them.
+
+        Raises:
+            DataError: no data, or faulty data.
+        """
+
+    @abstractmethod
     def prepare_evaluation(
-        self, text: CorpusSettings, tokenizer: Any, cache_dir: Path, progress: bool
-    ) -> tuple[Samples, ReadReport]:
-        """Samples of the evaluation text alone, and what was read.
+        self, data: Any, tokenizer: Any, cache_dir: Path, progress: bool
+    ) -> tuple[Samples, Report]:
+        """Samples for evaluation alone, and what was read.
 
         Raises:
-            DataError: no text, or faulty text.
+            DataError: no data, or faulty data.
         """
-        return prepare_evaluation(text, tokenizer, cache_dir, progress)
 
     @abstractmethod
     def part(self, model: nn.Cell, span: Span | None) -> nn.Cell:
@@ -112,7 +134,7 @@ class Task(ABC):
 
     @abstractmethod
     def evaluation(self, model: nn.Cell) -> nn.Cell:
-        """The layers and three sums: (x, *inputs) -> loss, correct predictions, positions."""
+        """The layers and what `evaluator` needs to know: (x, *inputs) -> a tuple."""
 
     @abstractmethod
     def train_batches(
@@ -141,11 +163,79 @@ class Task(ABC):
         """The inputs of `evaluation`; the first has a row a sample and a column a position."""
 
     @abstractmethod
-    def measures(self, store: Any, sums: Sequence[float]) -> EvaluationResult:
-        """What the sums of `evaluation` over all samples say."""
+    def evaluator(
+        self,
+        forward: StageForward,
+        store: Any,
+        tokenizer: Any,
+        agreement: Agreement,
+        batch_size: int,
+    ) -> Evaluates:
+        """What judges the model on all samples, divided over the ranks.
+
+        Args:
+            forward: `evaluation` on the last stage, `part` on the others.
+            store: the samples.
+            tokenizer: of the model.
+            agreement: with the other ranks.
+            batch_size: rows of a batch.
+        """
+
+    def inputs(self, predict_data: Any) -> list[Any]:
+        """The single inputs that `predict_data` stands for, as `predictor` takes them.
+
+        Raises:
+            ConfigError, DataError: it holds none, or they are not what the task answers.
+        """
+        return read_texts(predict_data)
 
     @abstractmethod
     def predictor(
         self, model: ModelOnRank, tokenizer: Any, agreement: Agreement
-    ) -> Callable[[Sequence[str]], list[dict[str, Any]]]:
-        """What answers texts of users, on all ranks alike."""
+    ) -> Callable[[Sequence[Any]], list[Any]]:
+        """What answers inputs of users, on all ranks alike."""
+
+
+class LanguageModelTask(Task):
+    """A task on text, judged by sums over the tokens that are predicted.
+
+    Its `evaluation` returns three sums: loss, correct predictions, positions.
+    """
+
+    def data(self, spool_dir: Path) -> CorpusSettings:
+        """See `Task`."""
+        return corpus_settings(self.config, spool_dir)
+
+    def prepare(
+        self, data: CorpusSettings, tokenizer: Any, cache_dir: Path, progress: bool
+    ) -> Corpus:
+        """See `Task`."""
+        return prepare_corpus(data, tokenizer, cache_dir, progress)
+
+    def prepare_evaluation(
+        self, data: CorpusSettings, tokenizer: Any, cache_dir: Path, progress: bool
+    ) -> tuple[Samples, Report]:
+        """See `Task`."""
+        return prepare_evaluation(data, tokenizer, cache_dir, progress)
+
+    def evaluator(
+        self,
+        forward: StageForward,
+        store: Any,
+        tokenizer: Any,
+        agreement: Agreement,
+        batch_size: int,
+    ) -> Evaluates:
+        """See `Task`."""
+        batches, place = self.evaluation_batches(store, tokenizer, batch_size), agreement.place
+        own = range(place.at.data, len(batches), place.layout.data_parallel)
+        return Evaluator(
+            forward,
+            lambda: (self.evaluation_arrays(batches.batch(number)) for number in own),
+            agreement,
+            lambda sums: self.measures(store, sums),
+        )
+
+    @abstractmethod
+    def measures(self, store: Any, sums: Sequence[float]) -> EvaluationResult:
+        """What the sums of `evaluation` over all samples say."""

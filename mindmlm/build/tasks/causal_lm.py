@@ -8,7 +8,7 @@ from mindspore import nn
 
 from mindmlm.build.generation import build_generator
 from mindmlm.build.model import ModelOnRank
-from mindmlm.build.tasks.base import EvaluationBatches, Task, TrainingBatches
+from mindmlm.build.tasks.base import EvaluationBatches, LanguageModelTask, TrainingBatches
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.batches import BatchLayout
 from mindmlm.data.causal import CausalBatch, CausalEvalBatches, CausalTrainBatches, RowForm
@@ -22,7 +22,7 @@ from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
 from mindmlm.training.evaluation import EvaluationResult, perplexity, token_measures
 
 
-class CausalLMTask(Task):
+class CausalLMTask(LanguageModelTask):
     """Predicting the token that comes next; see `mindmlm.tasks.clm`."""
 
     def __init__(self, config: RunConfig) -> None:

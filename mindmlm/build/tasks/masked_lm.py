@@ -7,7 +7,7 @@ import numpy as np
 from mindspore import nn
 
 from mindmlm.build.model import ModelOnRank
-from mindmlm.build.tasks.base import EvaluationBatches, Task, TrainingBatches
+from mindmlm.build.tasks.base import EvaluationBatches, LanguageModelTask, TrainingBatches
 from mindmlm.build_data.masking import masking_settings
 from mindmlm.build_data.rows import isolates_documents
 from mindmlm.config.schema import RunConfig
@@ -29,7 +29,7 @@ from mindmlm.tokenizers.bert import BertTokenizer
 from mindmlm.training.evaluation import EvaluationResult, token_measures
 
 
-class MaskedLMTask(Task):
+class MaskedLMTask(LanguageModelTask):
     """Predicting hidden tokens; see `mindmlm.tasks.mlm`."""
 
     def __init__(self, config: RunConfig) -> None:

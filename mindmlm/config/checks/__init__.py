@@ -53,6 +53,14 @@ from mindmlm.config.checks.parallel import (
     stages_have_layers,
     semi_auto_trains,
 )
+from mindmlm.config.checks.qa import (
+    answers_are_kept,
+    mappings_are_questions,
+    questions_are_read,
+    questions_have_a_vocabulary,
+    questions_have_an_engine,
+    windows_advance,
+)
 from mindmlm.config.checks.tokenizer import (
     merges_are_used,
     tokenizer_fits_network,
@@ -98,10 +106,16 @@ CONSISTENCY: tuple[Check, ...] = (
     continuation_fits_positions,
     generation_runs_once,
     one_process_fills_blanks,
+    questions_are_read,
+    windows_advance,
+    answers_are_kept,
+    mappings_are_questions,
+    questions_have_an_engine,
 )
 INPUTS: tuple[Check, ...] = (
     text_is_given,
     records_have_a_vocabulary,
+    questions_have_a_vocabulary,
     checkpoint_is_given,
     prediction_is_given,
 )

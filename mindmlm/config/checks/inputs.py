@@ -5,6 +5,12 @@ from collections.abc import Iterator
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
 
+_EXAMPLES = {
+    "BertForMaskedLM": "a text with a [MASK] in it",
+    "BertForQuestionAnswering": "My name is Ada and I live in London - Where do I live?",
+    "GPT2LMHeadModel": "Once upon a time",
+}
+
 
 def text_is_given(config: RunConfig) -> Iterator[Problem]:
     """Training and evaluation read text."""
@@ -56,20 +62,19 @@ def checkpoint_is_given(config: RunConfig) -> Iterator[Problem]:
 def prediction_is_given(config: RunConfig) -> Iterator[Problem]:
     """There must be something to fill in, or to go on from."""
     if config.run_mode == "predict" and not config.predict_data:
-        masked = config.model.arch.type == "BertForMaskedLM"
-        example = "a text with a [MASK] in it" if masked else "Once upon a time"
+        example = _EXAMPLES[config.model.arch.type]
         yield Problem(
             "predict_data", f'run_mode predict needs a text; add --predict_data "{example}"'
         )
 
 
 def one_process_fills_blanks(config: RunConfig) -> Iterator[Problem]:
-    """Blanks are filled by a whole model; a checkpoint of any layout loads into one."""
-    masked = config.model.arch.type == "BertForMaskedLM"
-    if config.run_mode == "predict" and masked and config.processes > 1:
+    """Encoders answer as a whole model; a checkpoint of any layout loads into one."""
+    encoder = config.model.settings.type == "BertConfig"
+    if config.run_mode == "predict" and encoder and config.processes > 1:
         yield Problem(
             "use_parallel",
-            f"run_mode predict fills blanks in one process, and the layout needs "
+            f"run_mode predict of a BERT runs in one process, and the layout needs "
             f"{config.processes}; add --use_parallel False",
         )
 

@@ -15,6 +15,7 @@ from mindmlm.config.schema.data import (
     TrainDatasetConfig,
 )
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
+from mindmlm.config.schema.metric import MetricConfig
 from mindmlm.config.schema.model import ModelConfig, TrainerConfig
 from mindmlm.config.schema.network import NetworkConfig
 from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
@@ -32,6 +33,7 @@ __all__ = [
     "LearningRateConfig",
     "LossScaleConfig",
     "MaskingConfig",
+    "MetricConfig",
     "ModelConfig",
     "NetworkConfig",
     "OptimizerConfig",

@@ -24,11 +24,14 @@ CleaningStep = Literal["nfc", "nfkc", "full_width", "control", "html", "whitespa
 class TrainDataLoaderConfig(Section):
     """Where the training text lies and how it is read."""
 
-    type: Literal["TextDataLoader", "SqlDataLoader", "MindDataset", "TFRecordDataset"] = Field(
+    type: Literal[
+        "TextDataLoader", "SqlDataLoader", "MindDataset", "TFRecordDataset", "SQuADDataLoader"
+    ] = Field(
         default="TextDataLoader",
         description="Kind of source. TextDataLoader reads files: txt, jsonl, csv, parquet; "
         "SqlDataLoader the rows of a database query; MindDataset and TFRecordDataset the records "
-        "of tools/build_dataset.py or Google's script.",
+        "of tools/build_dataset.py or Google's script; SQuADDataLoader questions in the layouts of "
+        "SQuAD and CMRC 2018: `train-v1.1.json` and `dev-v1.1.json` of a folder, or named files.",
     )
     dataset_dir: str = Field(
         default="",
@@ -176,6 +179,14 @@ class TrainDatasetConfig(Section):
         default=None,
         description="Predicted positions of a row (the shape of the head's input). "
         "null = the largest `masked_lm_prob` times `max_seq_length`, rounded up.",
+    )
+    max_question_length: PositiveInteger = Field(
+        default=64, description="Question answering: tokens of a question; the rest is cut off."
+    )
+    doc_stride: Count = Field(
+        default=128,
+        description="Question answering: tokens that two neighbouring windows over a long context "
+        "share.",
     )
     masking: MaskingConfig = Field(
         default_factory=MaskingConfig, description="Which tokens are hidden."

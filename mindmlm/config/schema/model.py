@@ -34,11 +34,12 @@ class ArchitectureConfig(Section):
     """Network plus head."""
 
     type: Annotated[
-        Literal["BertForMaskedLM", "GPT2LMHeadModel"], BeforeValidator(_ARCHITECTURES)
+        Literal["BertForMaskedLM", "BertForQuestionAnswering", "GPT2LMHeadModel"],
+        BeforeValidator(_ARCHITECTURES),
     ] = Field(
         default="BertForMaskedLM",
-        description="BertForMaskedLM: an encoder that fills in blanks. GPT2LMHeadModel: a decoder "
-        "that writes on.",
+        description="BertForMaskedLM: an encoder that fills in blanks. BertForQuestionAnswering: "
+        "one that finds answers in a text. GPT2LMHeadModel: a decoder that writes on.",
     )
 
 
@@ -58,9 +59,14 @@ class ModelConfig(Section):
 class TrainerConfig(Section):
     """What is trained, and its name."""
 
-    type: Literal["MaskedLanguageModelingTrainer", "CausalLanguageModelingTrainer"] = Field(
+    type: Literal[
+        "MaskedLanguageModelingTrainer",
+        "CausalLanguageModelingTrainer",
+        "QuestionAnsweringTrainer",
+    ] = Field(
         default="MaskedLanguageModelingTrainer",
-        description="The training task: words that are hidden, or the word that comes next.",
+        description="The training task: words that are hidden, the word that comes next, or the "
+        "place of an answer.",
     )
     model_name: str = Field(
         default="bert", description="Name of the model in log lines and checkpoints."

@@ -11,6 +11,7 @@ from mindmlm.config.schema.callbacks import CallbacksConfig
 from mindmlm.config.schema.context import ContextConfig
 from mindmlm.config.schema.data import EvalDatasetConfig, TrainDatasetConfig
 from mindmlm.config.schema.generation import GenerationConfig
+from mindmlm.config.schema.metric import MetricConfig
 from mindmlm.config.schema.model import ModelConfig, TrainerConfig
 from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
 from mindmlm.config.schema.parallel import ParallelConfig, ParallelDegreesConfig, RecomputeConfig
@@ -48,10 +49,11 @@ class RunConfig(Section):
         default=False,
         description="Write `output_dir/profile.json`: seconds spent per phase of a step.",
     )
-    predict_data: str | list[str] | None = Field(
+    predict_data: str | list[str] | dict[str, str] | list[dict[str, str]] | None = Field(
         default=None,
         description="For `predict`: a text (BERT: with [MASK] in it), a list of texts, or a text "
-        "file (one text a line).",
+        "file (one text a line). Question answering: `context - question`, or `context` and "
+        "`question` of a mapping, a list of these, or a JSON file.",
     )
     context: ContextConfig = Field(
         default_factory=ContextConfig, description="Device and execution mode."
@@ -91,6 +93,9 @@ class RunConfig(Section):
     )
     generation: GenerationConfig = Field(
         default_factory=GenerationConfig, description="How GPT-2 goes on from a prompt."
+    )
+    metric: MetricConfig = Field(
+        default_factory=MetricConfig, description="How answers are chosen and judged."
     )
     model: ModelConfig = Field(default_factory=ModelConfig, description="The network.")
     trainer: TrainerConfig = Field(

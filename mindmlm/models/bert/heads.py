@@ -52,6 +52,7 @@ class BertForMaskedLM(nn.Cell):
 
     def __init__(self, config: BertModelConfig, vocab_size: int, span: Span | None = None) -> None:
         super().__init__()
+        self.config = config
         self.bert = BertModel(config, vocab_size, span)
         self.span = self.bert.span
         if self.span.last:

@@ -142,18 +142,25 @@ class BertModel(_Encoder):
     Args:
         config: the model section of the configuration.
         vocab_size: rows of the word embedding.
-        span: the layers to build, the whole model by default. The word embedding, which the
-            decoder uses too, is there with the first and with the last layer.
+        span: the layers to build, the whole model by default. The word embedding is there with
+            the first layer.
+        decodes_words: the word embedding is there with the last layer too, for a decoder.
     """
 
-    def __init__(self, config: BertModelConfig, vocab_size: int, span: Span | None = None) -> None:
+    def __init__(
+        self,
+        config: BertModelConfig,
+        vocab_size: int,
+        span: Span | None = None,
+        decodes_words: bool = True,
+    ) -> None:
         super().__init__()
         self.span = span or Span.whole(config.num_hidden_layers)
         self.pre_norm = not config.post_layernorm_residual
         self.no_keeps = no_keeps(self.span)
         if self.span.first:
             self.embeddings: nn.Cell = BertEmbeddings(config, vocab_size)
-        elif self.span.last:
+        elif self.span.last and decodes_words:
             self.embeddings = WordTable(vocab_size, config.hidden_size)
         self.layers = nn.CellList(
             [BertLayer(config) for _ in range(self.span.start, self.span.stop)]

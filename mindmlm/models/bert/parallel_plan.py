@@ -17,9 +17,12 @@ TENSOR_PLAN = ParallelPlan(
     leave=("bert.layers.*.attention.output.matmul", "bert.layers.*.output.matmul"),
 )
 
-# The rows of the word embedding, which is the decoder too, and the decoder's bias.
-VOCABULARY_PLAN = ParallelPlan(
-    cut_axes={"bert.embeddings.word": 0, "head.bias": 0},
-    enter=("head.decode",),
+# The rows of the word embedding.
+ENCODER_VOCABULARY_PLAN = ParallelPlan(
+    cut_axes={"bert.embeddings.word": 0},
     lookups=("bert.embeddings.lookup_word",),
+)
+# The word embedding is the decoder too, which has a bias.
+VOCABULARY_PLAN = ENCODER_VOCABULARY_PLAN + ParallelPlan(
+    cut_axes={"head.bias": 0}, enter=("head.decode",)
 )
