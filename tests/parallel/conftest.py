@@ -1,6 +1,7 @@
 """A small model that was trained in many layouts, each by real processes, once in a session."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,15 +96,29 @@ class Proof:
         folder: of the results.
         config: of all runs.
         flags: text and vocabulary.
+        starts: which layouts are trained together.
+        more: options of all runs besides those of their layouts.
     """
 
-    def __init__(self, folder: Path, config: Path, flags: dict[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Path,
+        flags: dict[str, str],
+        starts: Sequence[Start] = tuple(STARTS),
+        more: Sequence[str] = (),
+    ) -> None:
         self.folder, self.config, self.flags = folder, config, flags
+        self.starts, self.more = starts, more
         self._done: set[str] = set()
+
+    def options(self, name: str) -> list[str]:
+        """What makes a layout of the configuration."""
+        return [*LAYOUTS[name], *self.more]
 
     def load(self, name: str):
         """The configuration of a layout."""
-        return load_config(self.config, LAYOUTS[name], flags=self.flags).config
+        return load_config(self.config, self.options(name), flags=self.flags).config
 
     def notes(self, name: str) -> list[dict]:
         """What each rank has written down."""
@@ -120,7 +135,7 @@ class Proof:
 
     def _start(self, name: str) -> Start:
         """See that the start that makes `name` is done, and those that it takes from."""
-        (start,) = (start for start in STARTS if name in start.names)
+        (start,) = (start for start in self.starts if name in start.names)
         for origin, _ in start.move:
             if origin not in start.train:
                 self._start(origin)
@@ -134,9 +149,9 @@ class Proof:
             "flags": self.flags,
             "cache": str(self.folder / "cache"),
             "out": str(self.folder),
-            "train": [{"name": name, "options": LAYOUTS[name]} for name in start.train],
+            "train": [{"name": name, "options": self.options(name)} for name in start.train],
             "move": [
-                {"name": f"{origin} > {target}", "options": LAYOUTS[target], "from": origin}
+                {"name": f"{origin} > {target}", "options": self.options(target), "from": origin}
                 for origin, target in start.move
             ],
         }
