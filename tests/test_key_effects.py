@@ -48,6 +48,10 @@ SHOWN_BY = {
     "output_dir": "e2e/test_outputs.py::test_the_output_folder_holds_what_is_promised",
     "load_checkpoint": "e2e/test_resume.py::test_a_resumed_run_equals_the_straight_one",
     "use_parallel": LAYOUTS,
+    "micro_batch_interleave_num": (
+        "parallel/semi_auto/test_interleaving.py::test_two_halves_train_like_the_whole"
+    ),
+    "remote_save_url": "modelarts/test_job.py::test_a_job_from_the_store_and_back",
     "parallel.parallel_mode": (
         SETTINGS + "test_the_mode_follows_from_the_degrees_where_none_is_given"
     ),

@@ -116,7 +116,8 @@ def _example(plan: SemiAutoPlan) -> list[np.ndarray]:
             shape = tuple(n // cut for n, cut in zip(shape, value.cuts, strict=True))
         is_float = value.name == "weights" or ".keep_" in value.name
         dtype = np.float32 if is_float else np.int32
-        arrays.append(np.zeros((engine.micro_batches * shape[0], *shape[1:]), dtype))
+        rows = engine.micro_batches * engine.interleaved * shape[0]
+        arrays.append(np.zeros((rows, *shape[1:]), dtype))
     return arrays
 
 

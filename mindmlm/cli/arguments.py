@@ -13,7 +13,17 @@ _SWITCHES = {
     "print_config": "print every value with the place it came from, and stop",
     "dry_run": "check all that can be checked without a device, and stop",
 }
-_OWN_FLAGS = ("config", "options", "help", *_SWITCHES)
+# Flags of ModelArts' console that stand for no key: name -> (value shown in the help, help).
+CONSOLE = {
+    "dataset": (
+        "FOLDER",
+        "folder or address of the data, which the platform or mindmlm brings here",
+    ),
+    "dataset_id": ("NAME", "the file or folder in it, e.g. wiki.mindrecord (with its .db)"),
+    "data_url": ("FOLDER", "the same as --dataset"),
+    "train_url": ("FOLDER", "the same as --remote_save_url"),
+}
+_OWN_FLAGS = ("config", "options", "help", *_SWITCHES, *CONSOLE)
 _HELP_WORDS = ("-h", "--help")
 
 _EXAMPLES = """\
@@ -39,7 +49,7 @@ class Arguments:
     """What the command line said; values are still text.
 
     `config_path`: the YAML file. `options`: KEY=VALUE texts. `dotted`: key path to text, from
-    `--a.b.c VALUE`. `flags`: flag name to text, only those given.
+    `--a.b.c VALUE`. `flags`: flag name to text, only those given. `console`: the same of `CONSOLE`.
     """
 
     config_path: Path
@@ -48,6 +58,18 @@ class Arguments:
     flags: dict[str, object] = field(default_factory=dict)
     print_config: bool = False
     dry_run: bool = False
+    console: dict[str, str] = field(default_factory=dict)
+
+    def words(self) -> list[str]:
+        """The words that these were parsed from, or would have been."""
+        pairs = {**self.dotted, **self.flags, **self.console}
+        switches = {"print_config": self.print_config, "dry_run": self.dry_run}
+        return [
+            f"--config={self.config_path}",
+            *(f"--options={option}" for option in self.options),
+            *(f"--{name}={value}" for name, value in pairs.items()),
+            *(f"--{name}" for name, given in switches.items() if given),
+        ]
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -69,7 +91,12 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
             "--config configs/bert/run_bert_tiny_zh.yaml (--help shows more)"
         )
     return Arguments(
-        Path(parser.config), tuple(parser.options), parser.dotted, parser.flags, **parser.switches
+        Path(parser.config),
+        tuple(parser.options),
+        parser.dotted,
+        parser.flags,
+        **parser.switches,
+        console=parser.console,
     )
 
 
@@ -91,6 +118,7 @@ def help_text() -> str:
             group = flag.group
             lines += ["", f"{group}:"]
         lines.append(_help_line(f"--{flag.name} {flag.example}", flag.help))
+    lines += [_help_line(f"--{name} {value}", text) for name, (value, text) in CONSOLE.items()]
     return "\n".join([*lines, "", _EXAMPLES])
 
 
@@ -109,6 +137,7 @@ class _Parser:
         self.dotted: dict[str, str] = {}
         self.flags: dict[str, object] = {}
         self.switches: dict[str, bool] = {}
+        self.console: dict[str, str] = {}
 
     def run(self) -> None:
         while self.position < len(self.words):
@@ -131,6 +160,8 @@ class _Parser:
             self.config = self.value_of(name, value)
         elif name in FLAGS_BY_NAME:
             self.flags[name] = self.value_of(name, value)
+        elif name in CONSOLE:
+            self.console[name] = self.value_of(name, value)
         elif "." in name and all(name.split(".")):
             self.dotted[name] = self.value_of(name, value)
         else:

@@ -35,16 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Arguments, stop: StopRequest) -> int:
-    from mindmlm.config import load_config, render
+    from mindmlm.cli import modelarts
+    from mindmlm.config import render
     from mindmlm.config.parallel_notes import dry_run_notes
 
-    loaded = load_config(
-        arguments.config_path,
-        arguments.options,
-        arguments.dotted,
-        arguments.flags,
-        require_inputs=not (arguments.dry_run or arguments.print_config),
-    )
+    arguments = modelarts.translated(arguments)
+    loaded = _load(modelarts.first_look(arguments), require_inputs=False)
     if arguments.print_config:
         print(render(loaded), end="")
         return 0
@@ -52,7 +48,21 @@ def _run(arguments: Arguments, stop: StopRequest) -> int:
         lines = ["the configuration is good", *loaded.notes, *dry_run_notes(loaded.config)]
         print("\n".join(lines), file=sys.stderr)
         return 0
-    return _start(loaded, stop)
+    if modelarts.is_needed(arguments, loaded):
+        return modelarts.run(arguments, loaded, _load, stop)
+    return _start(_load(arguments, require_inputs=True), stop)
+
+
+def _load(arguments: Arguments, require_inputs: bool) -> "LoadedConfig":
+    from mindmlm.config import load_config
+
+    return load_config(
+        arguments.config_path,
+        arguments.options,
+        arguments.dotted,
+        arguments.flags,
+        require_inputs=require_inputs,
+    )
 
 
 def _start(loaded: "LoadedConfig", stop: StopRequest) -> int:

@@ -119,6 +119,55 @@ FLAGS: tuple[NamedFlag, ...] = (
     NamedFlag(
         "profile", "device", "profile", "write profile.json: seconds per phase of a step", "True"
     ),
+    NamedFlag(
+        "data_parallel",
+        "ModelArts",
+        "parallel_config.data_parallel",
+        "copies of the model, each with its own rows",
+        "4",
+    ),
+    NamedFlag(
+        "model_parallel",
+        "ModelArts",
+        "parallel_config.model_parallel",
+        "slices of every large weight",
+        "2",
+    ),
+    NamedFlag(
+        "pipeline_parallel",
+        "ModelArts",
+        "parallel_config.pipeline_stage",
+        "stages of consecutive layers",
+        "4",
+    ),
+    NamedFlag(
+        "micro_size",
+        "ModelArts",
+        "parallel_config.micro_batch_num",
+        "micro-batches of a step",
+        "24",
+    ),
+    NamedFlag(
+        "recompute",
+        "ModelArts",
+        "recompute_config.recompute",
+        "compute layers again in the backward pass: less memory, more time",
+        "True",
+    ),
+    NamedFlag(
+        "double_parallel",
+        "ModelArts",
+        "micro_batch_interleave_num",
+        "2: two interleaved halves of a batch hide communication (parallel_mode 1); 1: off",
+        "1",
+    ),
+    NamedFlag(
+        "remote_save_url",
+        "ModelArts",
+        "remote_save_url",
+        "where checkpoints, logs and metrics are uploaded as they appear; docs/modelarts.md",
+        "obs://bucket/job-1",
+    ),
 )
 
 FLAGS_BY_NAME = {flag.name: flag for flag in FLAGS}

@@ -46,13 +46,14 @@ def engine_plan(config: RunConfig, vocab_size: int) -> SemiAutoPlan:
         ConfigError: the model cannot be cut in this way; the message has every reason.
     """
     layout, again = ParallelLayout(*config.degrees), config.recompute_config
+    interleaved = config.micro_batch_interleave_num
     settings, length = config.model.settings, config.train_dataset.max_seq_length
     frame = Frame(
         settings,
         vocab_size,
         layout,
         tensor_plan(config),
-        config.runner_config.batch_size * layout.data_parallel,
+        config.runner_config.batch_size // interleaved * layout.data_parallel,
         length,
         isolates_documents(config),
     )
@@ -69,6 +70,7 @@ def engine_plan(config: RunConfig, vocab_size: int) -> SemiAutoPlan:
                 config.optimizer_parallel,
                 again.parallel_optimizer_comm_recompute,
                 recompute if again.recompute else None,
+                interleaved,
             ),
         )
     except CutError as error:

@@ -34,6 +34,15 @@ OUR_FLAGS = {
     "max_steps",
     "save_checkpoint_steps",
 }
+MODELARTS_FLAGS = {
+    "data_parallel",
+    "model_parallel",
+    "pipeline_parallel",
+    "micro_size",
+    "recompute",
+    "double_parallel",
+    "remote_save_url",
+}
 
 # flag -> (text given, value of the key it sets)
 VALUES = {
@@ -57,6 +66,13 @@ VALUES = {
     "eval_dataset_dir": ("text.txt", "text.txt"),
     "max_steps": ("1e3", 1000),
     "save_checkpoint_steps": ("50", 50),
+    "data_parallel": ("2", 2),
+    "model_parallel": ("2", 2),
+    "pipeline_parallel": ("2", 2),
+    "micro_size": ("24", 24),
+    "recompute": ("True", True),
+    "double_parallel": ("1", 1),
+    "remote_save_url": ("obs://bucket/job", "obs://bucket/job"),
 }
 
 # flag -> what makes its value a possible one
@@ -72,7 +88,7 @@ NEEDS = {
 
 
 def test_every_flag_of_r03_and_ours():
-    assert {flag.name for flag in FLAGS} == R03_FLAGS | OUR_FLAGS == VALUES.keys()
+    assert {flag.name for flag in FLAGS} == R03_FLAGS | OUR_FLAGS | MODELARTS_FLAGS == VALUES.keys()
     for flag in FLAGS:
         assert flag.key in keys()
         assert flag.eval_key is None or flag.eval_key in keys()

@@ -21,6 +21,7 @@ GPT2 = (
 BYTE_LEVEL = "processor.tokenizer.type=GPT2Tokenizer"
 # Keys that mean something only beside others, and these.
 NEEDS = {
+    "micro_batch_interleave_num": ("use_parallel=True", "parallel.parallel_mode=1"),
     "generation.num_return_sequences": ("generation.do_sample=True",),
     "model.model_config.embedding_dropout_prob": (*GPT2, BYTE_LEVEL),
     "processor.tokenizer.merges_file": (
@@ -36,6 +37,8 @@ CHANGED = {
     "output_dir": "elsewhere",
     "load_checkpoint": "latest",
     "use_parallel": "True",
+    "micro_batch_interleave_num": "2",
+    "remote_save_url": "obs://bucket/job",
     "profile": "True",
     "predict_data": "a [MASK]",
     "context.mode": "1",

@@ -6,6 +6,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from mindmlm.config.checks.cloud import interleaving_has_an_engine, results_go_somewhere_else
 from mindmlm.config.checks.data import (
     bucket_lengths_ascend,
     macbert_has_words,
@@ -48,10 +49,10 @@ from mindmlm.config.checks.parallel import (
     model_parallel_divides,
     one_optimizer_switch,
     processes_were_started,
-    semi_auto_has_graphs,
     semi_auto_divides,
-    stages_have_layers,
+    semi_auto_has_graphs,
     semi_auto_trains,
+    stages_have_layers,
 )
 from mindmlm.config.checks.qa import (
     answers_are_kept,
@@ -89,6 +90,8 @@ CONSISTENCY: tuple[Check, ...] = (
     float16_needs_loss_scale,
     engine_has_mode,
     semi_auto_has_graphs,
+    semi_auto_trains,
+    semi_auto_divides,
     mode_cuts_what_is_asked,
     one_optimizer_switch,
     model_parallel_divides,
@@ -98,8 +101,6 @@ CONSISTENCY: tuple[Check, ...] = (
     tokenizer_fits_network,
     merges_are_used,
     trained_vocabulary_has_room,
-    semi_auto_trains,
-    semi_auto_divides,
     paths_exist,
     table_is_described,
     generation_agrees,
@@ -111,6 +112,8 @@ CONSISTENCY: tuple[Check, ...] = (
     answers_are_kept,
     mappings_are_questions,
     questions_have_an_engine,
+    results_go_somewhere_else,
+    interleaving_has_an_engine,
 )
 INPUTS: tuple[Check, ...] = (
     text_is_given,

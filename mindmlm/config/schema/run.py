@@ -33,6 +33,11 @@ class RunConfig(Section):
         default="./output",
         description="Folder for checkpoints, metrics, logs and the resolved config.",
     )
+    remote_save_url: str = Field(
+        default="",
+        description="Where a job uploads `output_dir` as it grows, and where a restarted job finds "
+        "its checkpoint: `obs://`, `s3://` or a folder; docs/modelarts.md. Empty = nowhere.",
+    )
     load_checkpoint: str = Field(
         default="",
         description="A checkpoint: an output folder, its `checkpoint` folder, one step in it, or "
@@ -44,6 +49,11 @@ class RunConfig(Section):
         default=False,
         description="Run on as many processes as `parallel_config` asks for; a launcher such as "
         "msrun starts them. False: one process, and the degrees of `parallel_config` count as 1.",
+    )
+    micro_batch_interleave_num: Literal[1, 2] = Field(
+        default=1,
+        description="2: each device takes its rows in two interleaved halves, so that the messages "
+        "of one pass while the other is computed. For `parallel_mode` 1 only; refused elsewhere.",
     )
     profile: Boolean = Field(
         default=False,

@@ -1,10 +1,12 @@
 """Files in S3, OSS, OBS and HDFS, through fsspec."""
 
+import errno
 import io
 import ipaddress
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -24,9 +26,10 @@ class Access:
 
     Attributes:
         endpoint_url: the store's address, e.g. https://oss-cn-hangzhou.aliyuncs.com; needed for
-            oss:// and obs://; "" = Amazon's for s3://, and port 9870 of the host for hdfs://.
+            oss:// and obs://; "" = S3_ENDPOINT of the environment for s3:// and obs:// (ModelArts
+            sets it), else Amazon's for s3://, and port 9870 of the host for hdfs://.
         credentials_file: a YAML file that only its owner may read, with the names of `KEY_NAMES`;
-            "" = the environment variables of these names.
+            "" = the environment variables of these names, or of `MODELARTS_NAMES`.
     """
 
     endpoint_url: str = ""
@@ -39,6 +42,11 @@ KEY_NAMES: dict[str, tuple[str, ...]] = {
     "obs": ("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SESSION_TOKEN"),
     "hdfs": ("HADOOP_USER_NAME", "HADOOP_DELEGATION_TOKEN"),
 }
+# What ModelArts sets in its jobs, where addresses of OBS are written s3:// or obs://.
+MODELARTS_NAMES = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "S3_SECURITY_TOKEN")
+ENDPOINT_NAME = "S3_ENDPOINT"
+_OF_MODELARTS = ("s3", "obs")
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Store:
@@ -105,6 +113,50 @@ class Store:
             )
         files = [self._file(info) for info in found if info["type"] == "file"]
         return sorted(files, key=lambda file: file.name), is_folder
+
+    def tree(self, url: str) -> dict[str, "RemoteFile"]:
+        """Return all files below an address by their paths relative to it; empty: there are none.
+
+        The address of a file gives that one by its name.
+
+        Raises:
+            OSError: the store cannot be reached or refuses (PermissionError).
+        """
+        root = self._path(url).rstrip("/")
+        with _as_os_error(self._redacted):
+            found = self._filesystem.find(root, detail=True)
+        files = [self._file(info) for info in found.values() if info["type"] == "file"]
+        return {
+            file.path.removeprefix(root).lstrip("/") or file.path.rpartition("/")[2]: file
+            for file in files
+        }
+
+    def get(self, path: str, target: Path, advanced: Callable[[int], None]) -> None:
+        """Copy a file of the store into a local one; `advanced` is told of every few bytes.
+
+        Raises:
+            OSError: the file cannot be read, or the local one not written.
+        """
+        with _as_os_error(self._redacted):
+            self._filesystem.get_file(path, str(target), callback=_progress(advanced))
+
+    def put(self, source: Path, url: str) -> None:
+        """Copy a local file into the store; it appears there whole or not at all.
+
+        Raises:
+            OSError: the file cannot be read, or the store refuses.
+        """
+        with _as_os_error(self._redacted):
+            self._filesystem.put_file(str(source), self._path(url))
+
+    def delete(self, url: str) -> None:
+        """Delete a file of the store; it need not be there.
+
+        Raises:
+            OSError: the store refuses.
+        """
+        with suppress(FileNotFoundError), _as_os_error(self._redacted):
+            self._filesystem.rm_file(self._path(url))
 
     def open(self, path: str) -> BinaryIO:
         """Open a file by its path in the store.
@@ -187,6 +239,8 @@ class _as_os_error:
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: object) -> None:
         if error is None or not isinstance(error, Exception):
             return
+        if isinstance(error, OSError) and error.errno in _DISK_IS_FULL:
+            return  # of this machine, not of the store
         kinds = (FileNotFoundError, PermissionError)
         new = next((known for known in kinds if isinstance(error, known)), OSError)
         message = self._redacted(str(error)) or type(error).__name__
@@ -221,20 +275,41 @@ class _RemoteReader(io.RawIOBase):
         super().close()
 
 
+def _progress(advanced: Callable[[int], None]) -> Any:
+    """A callback of fsspec that passes on how many bytes have come."""
+    from fsspec.callbacks import Callback
+
+    class Progress(Callback):
+        def relative_update(self, inc: int = 1) -> None:
+            advanced(inc)
+
+    return Progress()
+
+
 def _keys(scheme: str, access: Access) -> tuple[str, ...]:
     names = KEY_NAMES[scheme]
     given: Mapping[str, str] = os.environ
     if access.credentials_file:
         given = read_secret_file(Path(access.credentials_file), names)
+    elif scheme in _OF_MODELARTS and not given.get(names[0]):
+        names = MODELARTS_NAMES
     return tuple(given.get(name, "") for name in names)
 
 
+def _endpoint_of_modelarts(scheme: str) -> str:
+    """The endpoint that ModelArts gives to a job, where the user has named none."""
+    text = os.environ.get(ENDPOINT_NAME, "") if scheme in _OF_MODELARTS else ""
+    return f"https://{text}" if text and "://" not in text else text
+
+
 def _s3_options(scheme: str, keys: tuple[str, ...], access: Access) -> dict[str, Any]:
+    access = replace(access, endpoint_url=access.endpoint_url or _endpoint_of_modelarts(scheme))
     if scheme != "s3" and not access.endpoint_url:
         raise DataError(
             f"{scheme}:// needs train_dataset.data_loader.endpoint_url, the address of the region, "
             "e.g. https://oss-cn-hangzhou.aliyuncs.com or "
             "https://obs.cn-north-4.myhuaweicloud.com"
+            + (f" (or {ENDPOINT_NAME} in the environment)" if scheme in _OF_MODELARTS else "")
         )
     identifier, secret, token = keys
     style = "virtual" if scheme != "s3" and _has_domain(access.endpoint_url) else "auto"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import mindspore as ms
 from mindspore import Parameter, nn
 from mindspore.parallel.auto_parallel import AutoParallel
-from mindspore.parallel.nn import GradAccumulation, Pipeline
+from mindspore.parallel.nn import GradAccumulation, MicroBatchInterleaved, Pipeline
 
 from mindmlm.parallel.semi_auto.blocks import Block
 from mindmlm.parallel.semi_auto.plan import ACTIVATIONS, BlockPlan, SemiAutoPlan, input_name
@@ -59,8 +59,13 @@ def _block(plan: BlockPlan, parameters: Mapping[str, Parameter]) -> Block:
 
 
 def in_micro_batches(network: nn.Cell, plan: SemiAutoPlan) -> nn.Cell:
-    """The network on all micro-batches of a step, in a pipeline where there are stages."""
+    """The network on all micro-batches of a step, in a pipeline where there are stages.
+
+    A micro-batch goes through it in interleaved parts where the plan says so; losses are sums.
+    """
     count = plan.engine.micro_batches
+    if plan.engine.interleaved > 1:
+        network = MicroBatchInterleaved(network, plan.engine.interleaved)
     if plan.layout.pipeline_stage > 1:
         return Pipeline(network, count)
     return GradAccumulation(network, count) if count > 1 else network

@@ -56,6 +56,7 @@ class EngineSettings:
         optimizer_level: "level3" gathers cut weights again in the backward pass.
         optimizer_threshold: smallest parameter that is cut, in KB.
         micro_batches: of one step.
+        interleaved: parts of a micro-batch whose messages and computation overlap.
     """
 
     device_num: int
@@ -66,6 +67,7 @@ class EngineSettings:
     optimizer_level: str
     optimizer_threshold: int
     micro_batches: int
+    interleaved: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class SemiAutoPlan:
     Args:
         layout: of the ranks.
         blocks: embeddings, layers and head, in the order in which they run.
-        inputs: of the network: the arrays of a micro-batch over all ranks.
+        inputs: of the network: the arrays of a micro-batch over all ranks, of one interleaved part.
         tied: parameter of two stages -> those.
         engine: context of the engine.
     """
@@ -93,6 +95,7 @@ class PlanSettings:
 
     Args:
         micro_batches: of one step.
+        interleaved: parts of a micro-batch that the network takes one by one.
         gradient_groups: `parallel_config.gradient_aggregation_group`.
         full_batch, optimizer_shard: as in the section `parallel`.
         gather_again: `recompute_config.parallel_optimizer_comm_recompute`.
@@ -105,6 +108,7 @@ class PlanSettings:
     optimizer_shard: bool = False
     gather_again: bool = False
     recompute: Recompute | None = None
+    interleaved: int = 1
 
 
 # MindSpore's own default leaves small parameters whole: a message for each would cost more.
@@ -145,6 +149,7 @@ def make_plan(
         optimizer_level="level3" if settings.gather_again else "level1",
         optimizer_threshold=_OPTIMIZER_THRESHOLD_KB,
         micro_batches=settings.micro_batches,
+        interleaved=settings.interleaved,
     )
     return SemiAutoPlan(layout, blocks, inputs, engine, _tied(blocks))
 

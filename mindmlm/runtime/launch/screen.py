@@ -12,12 +12,17 @@ class Follower:
     """Copies what is appended to a file, whole lines at a time.
 
     A progress bar ends its lines with a carriage return; these count as lines too.
+
+    Args:
+        path: the file, which need not be there yet.
+        target: where the lines go.
+        offset: byte of the file to begin at.
     """
 
-    def __init__(self, path: Path, target: BinaryIO) -> None:
+    def __init__(self, path: Path, target: BinaryIO, offset: int = 0) -> None:
         self._path = path
         self._target: BinaryIO | None = target
-        self._offset = 0
+        self._offset = offset
         self._rest = b""
 
     def forward(self) -> None:
