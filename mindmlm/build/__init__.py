@@ -9,6 +9,7 @@ from mindmlm.build.data import (
 from mindmlm.build.description import describe
 from mindmlm.build.engine import engine_of
 from mindmlm.build.families import family_of
+from mindmlm.build.instance import architecture_of, model_of_cell
 from mindmlm.build.model import (
     ModelOnRank,
     build_model,
@@ -35,9 +36,9 @@ __all__ = [
     "ModelOnRank",
     "Task",
     "Updater",
-    "batch_layout",
     "Updates",
     "architecture_of",
+    "batch_layout",
     "build_batches",
     "build_evaluator",
     "build_loss_scale",
@@ -47,12 +48,13 @@ __all__ = [
     "build_updater",
     "corpus_settings",
     "describe",
-    "family_of",
     "engine_of",
+    "family_of",
     "layout_record",
     "load_model",
     "load_state",
     "load_tensors",
+    "model_of_cell",
     "model_with_rows",
     "place_of",
     "read_texts",

@@ -1,14 +1,18 @@
 """Prediction with a checkpoint."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mindmlm import build
 from mindmlm.config import LoadedConfig
+from mindmlm.jobs.given import NOTHING, Given
 from mindmlm.jobs.session import meet
-from mindmlm.jobs.start import checkpoint_tokenizer, load_checkpoint
+from mindmlm.jobs.trained import trained_model
+
+Predictor = Callable[[Sequence[Any]], list[dict[str, Any]]]
 
 
-def predict(loaded: LoadedConfig) -> list[dict[str, Any]]:
+def predict(loaded: LoadedConfig, given: Given = NOTHING) -> list[dict[str, Any]]:
     """Answer `predict_data` with a checkpoint's model: blanks that are filled, texts that go on.
 
     Nothing is written: the output folder may belong to a run that is training.
@@ -19,12 +23,22 @@ def predict(loaded: LoadedConfig) -> list[dict[str, Any]]:
     Raises:
         ConfigError, DataError, CheckpointError: see their messages.
     """
+    assert loaded.config.predict_data is not None
+    inputs = build.task_of(loaded.config).inputs(loaded.config.predict_data)
+    return open_predictor(loaded, given)(inputs)
+
+
+def open_predictor(loaded: LoadedConfig, given: Given = NOTHING) -> Predictor:
+    """Load the model once, for any number of questions.
+
+    Returns:
+        What answers a list of inputs of the task, as `predict` does.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: see their messages.
+    """
     device, met = meet(loaded)
     device.log()
-    session, checkpoint = load_checkpoint(met)
-    config = session.config
-    tokenizer = checkpoint_tokenizer(config, checkpoint)
-    model = build.build_model(config, tokenizer, session.place)
-    build.load_model(model, checkpoint)
-    task = build.task_of(config)
-    return task.predictor(model, tokenizer, session.agreement)(task.inputs(config.predict_data))
+    trained = trained_model(met, given)
+    task = build.task_of(trained.session.config)
+    return task.predictor(trained.model, trained.tokenizer, trained.session.agreement)

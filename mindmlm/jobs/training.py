@@ -16,6 +16,7 @@ from mindmlm.config.schema import RunConfig
 from mindmlm.data.loader import Prefetcher
 from mindmlm.data.prepare import CorpusSettings
 from mindmlm.errors import CheckpointError
+from mindmlm.jobs.given import NOTHING, Given
 from mindmlm.jobs.replicas import check_replicas
 from mindmlm.jobs.session import Session, open_session
 from mindmlm.jobs.start import AnyCheckpoint, folder_of_run, starting_point, training_tokenizer
@@ -27,8 +28,7 @@ from mindmlm.training.callbacks.evaluation import EvaluationCallback
 from mindmlm.training.callbacks.metrics import MetricsCallback
 from mindmlm.training.callbacks.profile import ProfileCallback
 from mindmlm.training.callbacks.progress import ProgressCallback
-from mindmlm.training.interrupt import StopRequest
-from mindmlm.training.loop import Callback, Run, fit
+from mindmlm.training.loop import Callback, Run, StopFlag, fit
 from mindmlm.training.metrics import MetricsWriter, NoMetrics
 from mindmlm.training.phases import PhaseTimer
 from mindmlm.training.state import TrainState
@@ -36,8 +36,13 @@ from mindmlm.training.state import TrainState
 logger = logging.getLogger(__name__)
 
 
-def train(loaded: LoadedConfig, stop: StopRequest) -> bool:
+def train(loaded: LoadedConfig, stop: StopFlag, given: Given = NOTHING) -> bool:
     """Train (`run_mode` train) or fine-tune (finetune) as the configuration says.
+
+    Args:
+        loaded: the configuration.
+        stop: ends the run after a step, with a checkpoint.
+        given: objects beside the configuration.
 
     Returns:
         Whether the run was interrupted by `stop`, on this rank or another, before its end.
@@ -47,18 +52,32 @@ def train(loaded: LoadedConfig, stop: StopRequest) -> bool:
     """
     with open_session(loaded) as opened:
         session, start = starting_point(opened)
-        cache = session.folder.dataset_cache
-        with session.main_first():
-            text = build.corpus_settings(session.config, cache)
-            tokenizer = _tokenizer(session, start, text)
-            task = build.task_of(session.config)
-            corpus = task.prepare(text, tokenizer, cache, progress=session.place.is_main)
+        tokenizer, corpus = prepared_data(session, start)
         logger.info("%s", corpus.summary())
-        job = _TrainingJob.create(session, tokenizer, corpus, start)
+        job = _TrainingJob.create(session, tokenizer, corpus, start, given)
         return job.run(stop)
 
 
-def _tokenizer(session: Session, start: AnyCheckpoint | None, text: CorpusSettings) -> AnyTokenizer:
+def prepared_data(
+    session: Session, start: AnyCheckpoint | None
+) -> tuple[AnyTokenizer, build.Corpus]:
+    """The tokenizer of a training run and its samples, made or found in the cache.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: see their messages.
+    """
+    cache = session.folder.dataset_cache
+    with session.main_first():
+        text = build.corpus_settings(session.config, cache)
+        tokenizer = shared_tokenizer(session, start, text)
+        task = build.task_of(session.config)
+        corpus = task.prepare(text, tokenizer, cache, progress=session.place.is_main)
+    return tokenizer, corpus
+
+
+def shared_tokenizer(
+    session: Session, start: AnyCheckpoint | None, text: CorpusSettings
+) -> AnyTokenizer:
     """What rank 0 chooses and writes to the output folder, where the others read it."""
     config, folder = session.config, session.folder
     if session.place.is_main:
@@ -76,6 +95,7 @@ class _TrainingJob:
     model: build.ModelOnRank
     updater: build.Updates
     state: TrainState
+    given: Given
 
     @property
     def config(self) -> RunConfig:
@@ -89,6 +109,7 @@ class _TrainingJob:
         tokenizer: AnyTokenizer,
         corpus: build.Corpus,
         start: AnyCheckpoint | None,
+        given: Given,
     ) -> "_TrainingJob":
         """Build model and optimizer and bring them to the starting point.
 
@@ -97,13 +118,12 @@ class _TrainingJob:
             RanksDifferError: ranks that should have the same weights do not.
         """
         config = session.config
-        engine = build.engine_of(config)
-        model = engine.build_model(config, tokenizer, session.place)
+        model = given.build_model(config, tokenizer, session.place)
         if start is not None:
             _load_weights(model, config, tokenizer, start)
-        updater = engine.build_updater(config, model)
+        updater = given.build_updater(config, model)
         state = TrainState(loss_scale=build.build_loss_scale(config))
-        job = cls(session, tokenizer, corpus, model, updater, state)
+        job = cls(session, tokenizer, corpus, model, updater, state, given)
         if isinstance(start, Checkpoint) and config.run_mode == "train":
             job._resume(start)
         check_replicas(model, {**job.state.to_dict(), **job._identity()}, session.agreement)
@@ -133,7 +153,7 @@ class _TrainingJob:
             "tokenizer_fingerprint": self.tokenizer.fingerprint(),
         }
 
-    def run(self, stop: StopRequest) -> bool:
+    def run(self, stop: StopFlag) -> bool:
         """Train to the end or until `stop`; returns whether it was interrupted."""
         config, agreement = self.config, self.session.agreement
         phases = PhaseTimer(Heartbeat.from_environment())
@@ -157,7 +177,7 @@ class _TrainingJob:
                 total_steps=steps,
                 global_batch_size=build.batch_layout(config).global_batch_size,
                 samples_per_epoch=self.corpus.train.num_samples,
-                evaluate=evaluator.run,
+                evaluate=lambda: self.given.measured(evaluator.run()),
                 save=lambda: self._save(lines),
                 phases=phases,
             )
@@ -198,6 +218,7 @@ class _TrainingJob:
         ]
         if build.engine_of(self.config).evaluates:
             callbacks.append(EvaluationCallback(section.eval_monitor.eval_steps, lines))
+        callbacks += self.given.callbacks
         callbacks.append(CheckpointCallback(section.checkpoint_monitor.save_checkpoint_steps))
         if self.config.profile and is_main:
             callbacks.append(ProfileCallback(self.session.folder.profile))

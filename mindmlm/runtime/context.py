@@ -55,7 +55,7 @@ def initialise(
     Raises:
         ConfigError: Ascend was asked for and no card answers.
     """
-    os.environ.setdefault("GLOG_v", "3")
+    quiet_mindspore()
     import mindspore
 
     device = choose_device(device_target)
@@ -72,6 +72,14 @@ def initialise(
         return replace(device, notes=(note,))
     mindspore.runtime.set_memory(max_size=in_gigabytes(max_device_memory))
     return device
+
+
+def quiet_mindspore() -> None:
+    """Leave out MindSpore's warnings about its internals, unless GLOG_v is set.
+
+    It counts when it comes before MindSpore is imported.
+    """
+    os.environ.setdefault("GLOG_v", "3")
 
 
 def in_gigabytes(text: str) -> str:

@@ -23,6 +23,7 @@ class BertForQuestionAnswering(nn.Cell):
 
     def __init__(self, config: BertModelConfig, vocab_size: int, span: Span | None = None) -> None:
         super().__init__()
+        self.config = config
         self.bert = BertModel(config, vocab_size, span, decodes_words=False)
         self.span = self.bert.span
         if self.span.last:

@@ -20,6 +20,7 @@ class GPT2LMHeadModel(nn.Cell):
 
     def __init__(self, config: GPT2ModelConfig, vocab_size: int, span: Span | None = None) -> None:
         super().__init__()
+        self.config = config
         self.gpt2 = GPT2Model(config, vocab_size, span)
         self.span = self.gpt2.span
         if self.span.last:

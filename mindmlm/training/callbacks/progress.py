@@ -1,4 +1,4 @@
-"""A progress bar with time left on a terminal; plain lines elsewhere."""
+"""A progress bar with time left on a terminal or in a notebook; plain lines elsewhere."""
 
 import logging
 import sys
@@ -26,8 +26,8 @@ class ProgressCallback(Callback):
         self.steps = 0
 
     def on_train_begin(self, run: Run) -> None:
-        """Show the bar where standard error is a terminal."""
-        if self.show_bar and sys.stderr.isatty():
+        """Show the bar where standard error is a terminal, and in a notebook."""
+        if self.show_bar and (sys.stderr.isatty() or "ipykernel" in sys.modules):
             self.bar = tqdm(
                 total=run.total_steps, initial=run.state.step, unit="step", dynamic_ncols=True
             )
