@@ -91,8 +91,8 @@ def prepare(folder: Path, segmenter: str, target: str) -> dict[str, float]:
 
 def prepare_for_run(folder: Path, text: Path, segmenter: str) -> None:
     """Prepare the text as a training run does."""
-    from mindmlm.data.sample_making import SampleSettings
     from mindmlm.data.prepare import CorpusSettings, prepare_corpus
+    from mindmlm.data.sample_making import SampleSettings
     from mindmlm.data.sources.files import FileSource
     from mindmlm.tokenizers.bert import BertTokenizer
 

@@ -14,6 +14,8 @@ from benchmarks.machine import describe_machine  # noqa: E402
 
 _BERT_BASE = str(PROJECT / "configs" / "bert" / "run_bert_base_uncased.yaml")
 
+_GPT2 = str(PROJECT / "configs" / "gpt2" / "run_gpt2.yaml")
+
 
 def _bert_step(batch: int, sequence: int, *peer_options: str) -> Benchmark:
     shape = ("--batch_size", str(batch), "--sequence", str(sequence))
@@ -21,9 +23,20 @@ def _bert_step(batch: int, sequence: int, *peer_options: str) -> Benchmark:
     return Benchmark(
         title=f"BERT-base masked-LM training step, batch {batch} x {sequence}, dropout 0.1, AdamW",
         unit="tokens/s",
-        ours=("bert_step_ours.py", "--config", _BERT_BASE, *shape),
+        ours=("train_step_ours.py", "--config", _BERT_BASE, *shape),
         peer=("bert_step_huggingface.py", *shape, *peer_options),
         peer_name=f"Hugging Face transformers on PyTorch, {dtype}",
+    )
+
+
+def _gpt2_step(batch: int, sequence: int) -> Benchmark:
+    shape = ("--batch_size", str(batch), "--sequence", str(sequence))
+    return Benchmark(
+        title=f"GPT-2 124M training step, batch {batch} x {sequence}, dropout 0.1, AdamW",
+        unit="tokens/s",
+        ours=("train_step_ours.py", "--config", _GPT2, *shape),
+        peer=("gpt2_step_huggingface.py", *shape),
+        peer_name="Hugging Face transformers on PyTorch, fp32",
     )
 
 
@@ -95,6 +108,7 @@ BENCHMARKS = {
     **{f"generation_{batch}": _generation(batch) for batch in (1, 8)},
     "bert_base_train_8x128": _bert_step(8, 128),
     "bert_base_train_8x128_vs_bf16": _bert_step(8, 128, "--bf16"),
+    "gpt2_train_8x256": _gpt2_step(8, 256),
 }
 
 

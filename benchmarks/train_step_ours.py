@@ -1,4 +1,4 @@
-"""Worker: training steps of our BERT on random tokens, with the real step, batches and dropout."""
+"""Worker: our training steps on random tokens, with the real step, batches and dropout."""
 
 import argparse
 
@@ -20,7 +20,6 @@ def main() -> None:
     options = parser.parse_args()
     initialise("CPU", device_id=0, mode=0)
     from mindmlm import build
-    from mindmlm.models.bert.dropout_sites import dropout_sites
     from mindmlm.models.dropout import keep_masks
     from mindmlm.parallel.agreement import Agreement
     from mindmlm.parallel.micro_batch import MicroBatch
@@ -41,7 +40,9 @@ def main() -> None:
     updater = build.build_updater(config, model)
     step = build.build_train_step(config, updater, Agreement(model.place), 10**6, PhaseTimer())
     state = TrainState()
-    sites = dropout_sites(settings, options.sequence)
+    sites = build.family_of(config).dropout_sites(settings, options.sequence)
+    is_masked = config.trainer.type == "MaskedLanguageModelingTrainer"
+    random_inputs = masked_inputs if is_masked else causal_inputs
     inputs = random_inputs(options.batch_size, options.sequence, settings.vocab_size)
     tokens = options.batch_size * options.sequence
 
@@ -61,7 +62,14 @@ def main() -> None:
     batches.close()
 
 
-def random_inputs(batch: int, sequence: int, vocab_size: int) -> tuple[np.ndarray, ...]:
+def causal_inputs(batch: int, sequence: int, vocab_size: int) -> tuple[np.ndarray, ...]:
+    """A full batch; every position predicts the next token."""
+    blocks = np.random.default_rng(0).integers(0, vocab_size, (batch, sequence + 1))
+    blocks = blocks.astype(np.int32)
+    return blocks[:, :-1].copy(), blocks[:, 1:].copy(), np.ones((batch, sequence), np.float32)
+
+
+def masked_inputs(batch: int, sequence: int, vocab_size: int) -> tuple[np.ndarray, ...]:
     """A full batch without padding, 15 % of its positions chosen."""
     rng = np.random.default_rng(0)
     predictions = -(-15 * sequence // 100)
