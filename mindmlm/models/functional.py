@@ -237,6 +237,19 @@ class Lookup(nn.Cell):
         return self.gather(table, ids, 0)
 
 
+class HoldRows(nn.Cell):
+    """x [rows, columns] itself; its gradient is 0 in the rows where `keep` [rows] is 0."""
+
+    def construct(self, x: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
+        """Return x."""
+        return x
+
+    def bprop(self, x: ms.Tensor, keep: ms.Tensor, out: ms.Tensor, dout: ms.Tensor) -> tuple:
+        """Return the gradient of x."""
+        kept = repeat_column(ops.reshape(keep, (-1, 1)), x.shape[1])
+        return dout * kept, ops.zeros_like(keep)
+
+
 class MostLikely(nn.Cell):
     """Number of the largest logit of each row."""
 

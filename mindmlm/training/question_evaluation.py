@@ -151,5 +151,6 @@ class QuestionEvaluator:
         parts = self._agreement.texts(json.dumps(predictions if place.has_loss else {}))
         if place.is_main:
             whole = {key: text for part in parts for key, text in json.loads(part).items()}
+            self._predictions.parent.mkdir(parents=True, exist_ok=True)
             lines = json.dumps(whole, ensure_ascii=False, indent=2)
             write_text_atomic(self._predictions, lines + "\n")

@@ -4,7 +4,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from mindmlm.config.schema.bert import BertModelConfig
-from mindmlm.models.functional import Lookup
+from mindmlm.models.functional import HoldRows, Lookup
 from mindmlm.models.layers import (
     Activation,
     Dense,
@@ -34,6 +34,7 @@ class BertEmbeddings(nn.Cell):
         self.dropout = Dropout(config.hidden_dropout_prob)
         self.lookup_word = Lookup()
         self.lookup = Lookup()
+        self.hold = HoldRows()
 
     def construct(
         self,
@@ -41,10 +42,16 @@ class BertEmbeddings(nn.Cell):
         segment_ids: ms.Tensor,
         keep: ms.Tensor,
         position_ids: ms.Tensor | None = None,
+        trained: ms.Tensor | None = None,
     ) -> ms.Tensor:
-        """Ids int32 [batch, sequence] -> [batch * sequence, hidden]; default positions 0, 1, ..."""
+        """Ids int32 [batch, sequence] -> [batch * sequence, hidden]; default positions 0, 1, ...
+
+        Where `trained` (int32 [batch, sequence]) is 0, the word embedding gets no gradient.
+        """
         batch, sequence = input_ids.shape
         words = self.lookup_word(self.word, ops.reshape(input_ids, (-1,)))
+        if trained is not None:
+            words = self.hold(words, ops.cast(ops.reshape(trained, (-1,)), words.dtype))
         types = self.lookup(self.token_type, ops.reshape(segment_ids, (-1,)))
         if position_ids is None:
             positions = ops.tile(self.position[:sequence], (batch, 1))
@@ -97,6 +104,7 @@ class _Encoder(nn.Cell):
 
     span: Span
     pre_norm: bool
+    scores_padding: bool
     no_keeps: tuple
     embeddings: nn.Cell
     layers: nn.CellList
@@ -126,7 +134,8 @@ class _Encoder(nn.Cell):
         bias = padding_bias(input_mask) if document_ids is None else document_bias(document_ids)
         site = 0
         if self.span.first:
-            x = self.embeddings(input_ids, segment_ids, keeps[0], position_ids)
+            trained = input_mask if self.scores_padding else None
+            x = self.embeddings(input_ids, segment_ids, keeps[0], position_ids, trained)
             site = 1
         for layer in self.layers:
             x = layer(x, bias, keeps[site], keeps[site + 1], keeps[site + 2])
@@ -145,6 +154,8 @@ class BertModel(_Encoder):
         span: the layers to build, the whole model by default. The word embedding is there with
             the first layer.
         decodes_words: the word embedding is there with the last layer too, for a decoder.
+        scores_padding: the head scores positions of padding too. The word embedding of [PAD] then
+            stays as it is, as in transformers (`padding_idx`).
     """
 
     def __init__(
@@ -153,10 +164,12 @@ class BertModel(_Encoder):
         vocab_size: int,
         span: Span | None = None,
         decodes_words: bool = True,
+        scores_padding: bool = False,
     ) -> None:
         super().__init__()
         self.span = span or Span.whole(config.num_hidden_layers)
         self.pre_norm = not config.post_layernorm_residual
+        self.scores_padding = scores_padding
         self.no_keeps = no_keeps(self.span)
         if self.span.first:
             self.embeddings: nn.Cell = BertEmbeddings(config, vocab_size)
@@ -183,6 +196,7 @@ class BertPart(_Encoder):
         super().__init__(auto_prefix=False)
         self.span = span
         self.pre_norm = model.pre_norm
+        self.scores_padding = model.scores_padding
         self.no_keeps = no_keeps(span)
         if span.first:
             self.embeddings = model.embeddings

@@ -24,7 +24,7 @@ class BertForQuestionAnswering(nn.Cell):
     def __init__(self, config: BertModelConfig, vocab_size: int, span: Span | None = None) -> None:
         super().__init__()
         self.config = config
-        self.bert = BertModel(config, vocab_size, span, decodes_words=False)
+        self.bert = BertModel(config, vocab_size, span, decodes_words=False, scores_padding=True)
         self.span = self.bert.span
         if self.span.last:
             self.qa = Dense(config.hidden_size, 2, config.compute_dtype)

@@ -1,17 +1,16 @@
-"""Answers out of scores, against a plain statement of the rules of transformers' `utils_qa.py`."""
-
-from itertools import product
+"""Answers out of scores, against a plain statement of the rules of transformers."""
 
 import numpy as np
 import pytest
 
 from mindmlm.data.question_answering.answers import AnswerRanking, AnswerSettings
+from mindmlm.testing.answer_rules import Window, plain_answers
 
 CONTEXT = "".join(chr(ord("a") + n % 26) for n in range(60))
 
 
-def windows(seed: int) -> list[tuple]:
-    """Random scores of some windows of one question: starts, ends, column, begins, ends."""
+def windows(seed: int) -> list[Window]:
+    """Random scores of some windows of one question."""
     rng = np.random.default_rng(seed)
     found = []
     for number in range(int(rng.integers(1, 4))):
@@ -20,37 +19,8 @@ def windows(seed: int) -> list[tuple]:
         begins = 5 * number + np.arange(tokens)
         ends = begins + rng.integers(1, 2, tokens)
         start_logits, end_logits = scores.astype(np.float32)
-        found.append((start_logits, end_logits, column, begins, ends))
+        found.append(Window(start_logits, end_logits, column, begins, ends))
     return found
-
-
-def expected(found: list[tuple], settings: AnswerSettings) -> tuple[str, list[tuple]]:
-    """The answer to give, and (text, start and end scores) of all that are kept, best first."""
-    best = settings.n_best_size
-    pairs, nothing = [], None
-    for start_logits, end_logits, column, begins, ends in found:
-        null = (np.float32(start_logits[0] + end_logits[0]), "", start_logits[0], end_logits[0])
-        nothing = null if nothing is None or null[0] < nothing[0] else nothing
-        firsts = sorted(range(len(start_logits)), key=lambda n: -start_logits[n])[:best]
-        lasts = sorted(range(len(end_logits)), key=lambda n: -end_logits[n])[:best]
-        for first, last in product(firsts, lasts):
-            a, b = first - column, last - column
-            if 0 <= a <= b < len(begins) and b - a + 1 <= settings.max_answer_length:
-                s, e = start_logits[first], end_logits[last]
-                pairs.append((s + e, CONTEXT[begins[a] : ends[b]], s, e))
-    if settings.allow_no_answer:
-        pairs.append(nothing)
-    pairs = sorted(pairs, key=lambda pair: pair[0], reverse=True)[:best]
-    if settings.allow_no_answer and not any(text == "" for _, text, _, _ in pairs):
-        pairs.append(nothing)
-    kept = [pair[1:] for pair in pairs]
-    texts = [pair for pair in pairs if pair[1]]
-    if not texts:
-        return "", kept
-    if settings.allow_no_answer:
-        difference = nothing[0] - texts[0][2] - texts[0][3]
-        return ("" if difference > settings.null_score_diff_threshold else texts[0][1]), kept
-    return pairs[0][1], kept
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -65,15 +35,15 @@ def test_answers_are_those_of_a_plain_statement(seed: int) -> None:
     found = windows(seed)
     ranking = AnswerRanking(settings)
     for window in found:
-        ranking.add(*window)
-    text, kept = expected(found, settings)
+        ranking.add(*vars(window).values())
+    text, kept = plain_answers(found, settings, CONTEXT)
     answers = ranking.answers(CONTEXT)
     assert [(a.text, a.start_logit, a.end_logit) for a in answers if kept] == [
-        (wanted, float(s), float(e)) for wanted, s, e in kept
+        (pair.text, float(pair.start_logit), float(pair.end_logit)) for pair in kept
     ]
     assert all(CONTEXT[answer.start : answer.end] == answer.text for answer in answers)
     if kept:
-        sums = np.array([s + e for _, s, e in kept])
+        sums = np.array([pair.score for pair in kept])
         odds = np.exp(sums - sums.max())
         np.testing.assert_allclose([a.score for a in answers], odds / odds.sum(), rtol=1e-6)
     chosen = ranking.chosen(CONTEXT)
