@@ -1,5 +1,7 @@
 """Which layers each pipeline stage has: all stages take about the same time. Pure."""
 
+from functools import lru_cache
+
 from mindmlm.config.schema import BertModelConfig, NetworkConfig
 from mindmlm.parallel.balance import balance
 
@@ -39,4 +41,10 @@ def stage_bounds(
     Raises:
         ValueError: there are fewer layers than stages.
     """
-    return balance(layer_costs(settings, vocab_size, length), stages)
+    return list(_balanced(tuple(layer_costs(settings, vocab_size, length)), stages))
+
+
+@lru_cache(maxsize=256)
+def _balanced(costs: tuple[float, ...], stages: int) -> tuple[tuple[int, int], ...]:
+    """Planners ask again and again."""
+    return tuple(balance(costs, stages))
