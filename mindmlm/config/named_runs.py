@@ -17,17 +17,29 @@ class NamedTask:
         trainer: its `trainer.type`.
         model: name of the model that is meant when none is given.
         section: the section with the settings of its answers; empty where there are none.
+        row_keys: keys of `train_dataset` by which inputs become rows of the model.
     """
 
     trainer: str
     model: str
     section: str = ""
+    row_keys: tuple[str, ...] = ()
+
+    def key(self, name: str) -> str:
+        """Return the key of a setting of its answers."""
+        section = "train_dataset" if name in self.row_keys else self.section
+        return f"{section}.{name}"
 
 
 TASKS = {
     "fill_mask": NamedTask("MaskedLanguageModelingTrainer", "bert_base_uncased"),
     "text_generation": NamedTask("CausalLanguageModelingTrainer", "gpt2", "generation"),
-    "question_answering": NamedTask("QuestionAnsweringTrainer", "qa_bert_base_uncased", "metric"),
+    "question_answering": NamedTask(
+        "QuestionAnsweringTrainer",
+        "qa_bert_base_uncased",
+        "metric",
+        ("max_seq_length", "doc_stride", "max_question_length", "max_question_len"),
+    ),
 }
 
 

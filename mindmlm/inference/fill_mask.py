@@ -54,7 +54,7 @@ class FillMask:
         `position` counts tokens from 0, which is [CLS]; `score` is the model's probability.
 
         Raises:
-            DataError: a text has no [MASK] or is longer than the model can read.
+            DataError: a text is none, has no [MASK], or is longer than the model can read.
         """
         encoded = [self._encode(text, number) for number, text in enumerate(texts, start=1)]
         self.model.set_train(False)
@@ -64,6 +64,8 @@ class FillMask:
         return results
 
     def _encode(self, text: str, number: int) -> Encoded:
+        if not isinstance(text, str):
+            raise DataError(f"predict_data: text {number} is no text: {text!r:.40}")
         ids = self.tokenizer.encode_with_blanks(text)
         blanks = np.flatnonzero(ids == self.tokenizer.mask_id)
         if not len(blanks):

@@ -79,8 +79,7 @@ def pipeline(
             bert_base_uncased, gpt2, qa_bert_base_uncased). Or a network.
         tokenizer: a vocabulary's path or folder, or a tokenizer; None = the checkpoint's own.
         batch_size: inputs of one pass.
-        settings: of text generation, the keys of section `generation`; of question answering, those
-            of section `metric`.
+        settings: as for `Trainer.predict`.
 
     Raises:
         ConfigError, DataError, CheckpointError: see their messages.

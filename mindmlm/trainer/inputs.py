@@ -146,12 +146,10 @@ def answer_settings(task: str, values: Mapping[str, Any], call: str) -> list[Set
     Raises:
         ConfigError: the task has none.
     """
-    section = TASKS[task].section
-    if values and not section:
+    named = TASKS[task]
+    if values and not named.section:
         raise ConfigError(f"{call}: task {task} has no setting {next(iter(values))}")
-    return [
-        Setting(f"{call}({name})", f"{section}.{name}", value) for name, value in values.items()
-    ]
+    return [Setting(f"{call}({name})", named.key(name), value) for name, value in values.items()]
 
 
 def is_network(model: Any) -> bool:

@@ -169,11 +169,13 @@ class Trainer:
 
         Args:
             predict_checkpoint: as `eval_checkpoint` of `evaluate`.
-            input_data: a text, several, or the path of a file, as `predict_data` is written; None =
-                `predict_data` of the settings.
+            input_data: a text or the path of a file, as `predict_data` is written; or any iterable
+                of texts, for question answering also of mappings with `context` and `question`;
+                None = `predict_data` of the settings.
             batch_size: of one pass.
             settings: of text generation, the keys of section `generation`; of question answering,
-                those of section `metric`.
+                those of section `metric`, and `max_seq_length`, `doc_stride` and
+                `max_question_length`.
 
         Returns:
             A dict for each answer, in the order of the inputs; see docs/trainer.md.
@@ -182,13 +184,18 @@ class Trainer:
             ConfigError, DataError, CheckpointError: see their messages.
         """
         more = self._chosen("predict", predict_checkpoint)
-        if input_data is not None:
+        is_named = input_data is None or isinstance(input_data, str | Path)
+        if isinstance(input_data, str | Path):
             more.append(Setting("predict(input_data)", "predict_data", input_data))
         if batch_size is not None:
             more.append(Setting("predict(batch_size)", "runner_config.batch_size", batch_size))
         task = task_name(self._configured().trainer.type)
         more += answer_settings(task, settings, "predict")
-        return _jobs().predict(self._load("predict", more), self._given())
+        if is_named:
+            return _jobs().predict(self._load("predict", more), self._given())
+        loaded = self._load("predict", more, provided=("predict_data",))
+        inputs = [input_data] if isinstance(input_data, Mapping) else list(input_data)
+        return _jobs().open_predictor(loaded, self._given())(inputs)
 
     def stop(self) -> None:
         """End the training that runs after its step, with a checkpoint: for callbacks and threads.
