@@ -41,6 +41,8 @@ LAYOUTS = PARALLEL + "test_layouts_train_like_one_process"
 WRITTEN_ON = "inference/generation/test_settings.py::test_a_setting_changes_what_is_written"
 ENDS_OF_TEXTS = "inference/generation/test_settings.py::test_what_ends_a_text"
 ZERO = PARALLEL + "test_optimizer_parallel_cuts_the_state_and_changes_no_number"
+ANSWERED = "inference/test_question_answering.py::"
+ANSWERS = ANSWERED + "test_keys_that_change_the_rows_and_the_answers"
 
 SHOWN_BY = {
     "run_mode": "e2e/test_outputs.py::test_finetune_takes_the_weights_only",
@@ -141,6 +143,13 @@ SHOWN_BY = {
     "generation.eos_token_id": ENDS_OF_TEXTS,
     "generation.stop": ENDS_OF_TEXTS,
     "generation.seed": WRITTEN_ON,
+    "metric.version": ANSWERS,
+    "metric.n_best_size": ANSWERS,
+    "metric.max_answer_length": ANSWERS,
+    "metric.null_score_diff_threshold": ANSWERS,
+    "metric.top_k": ANSWERED + "test_a_predictor_answers_as_its_configuration_says",
+    "train_dataset.max_question_length": ANSWERS,
+    "train_dataset.doc_stride": ANSWERS,
     "generation.stream": (
         "inference/generation/test_settings.py::test_stream_shows_the_texts_on_standard_error"
     ),

@@ -1,16 +1,23 @@
 """The texts that a prediction is for."""
 
 from pathlib import Path
+from typing import Any
 
 from mindmlm.errors import ConfigError
 
 
-def read_texts(predict_data: str | list[str]) -> list[str]:
+def read_texts(predict_data: Any) -> list[str]:
     """The texts to predict: a list, the lines of a text file, or one text.
 
     Raises:
-        ConfigError: the file has no text in it.
+        ConfigError: the file has no text in it, or something is a mapping.
     """
+    given = predict_data if isinstance(predict_data, list) else [predict_data]
+    if any(isinstance(item, dict) for item in given):
+        raise ConfigError(
+            "predict_data: a mapping with context and question is for question answering "
+            "(model.arch.type BertForQuestionAnswering); give texts"
+        )
     if isinstance(predict_data, list):
         return predict_data
     if not _names_a_file(predict_data):

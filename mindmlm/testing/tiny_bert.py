@@ -1,6 +1,6 @@
 """Small BERTs of transformers with random weights, and what models compute from a random batch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,21 @@ def huggingface_bert(kind: str = "BertForMaskedLM", seed: int = 0, **settings: A
     import transformers
 
     torch.manual_seed(seed)
-    config = transformers.BertConfig(vocab_size=VOCAB, **{**SHAPE, **settings})
+    config = transformers.BertConfig(**{"vocab_size": VOCAB, **SHAPE, **settings})
     model = getattr(transformers, kind)(config).eval()
     for value in model.parameters():
         torch.nn.init.normal_(value, std=0.2)
     return model
 
 
-def save_huggingface(model: Any, folder: Path, **options: Any) -> Path:
+def save_huggingface(
+    model: Any, folder: Path, tokens: Sequence[str] = tuple(TOKENS), **options: Any
+) -> Path:
     """Save a model with a tokenizer as transformers does; returns the folder."""
     import transformers
 
     model.save_pretrained(folder, **options)
-    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in TOKENS))
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens))
     transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     return folder
 

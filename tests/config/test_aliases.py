@@ -14,6 +14,8 @@ CASES = {
     "input_data": ("a", "predict_data", "a", "b"),
     "train_dataset.seq_length": ("64", "train_dataset.max_seq_length", 64, "32"),
     "model.model_config.seq_length": ("64", "train_dataset.max_seq_length", 64, "32"),
+    "train_dataset.max_question_len": ("32", "train_dataset.max_question_length", 32, "16"),
+    "metric.max_answer_len": ("40", "metric.max_answer_length", 40, "50"),
     "train_dataset.batch_size": ("5", "runner_config.batch_size", 5, "6"),
     "optimizer.learning_rate": ("1e-5", "lr_schedule.learning_rate", 1e-5, "2e-5"),
     "optimizer.betas": ("[0.5, 0.6]", "optimizer.beta2", 0.6, "0.7"),

@@ -9,6 +9,8 @@ import pytest
 from mindmlm.config import checks, load_config
 from mindmlm.errors import ConfigError
 
+from .question_rules import QUESTION_RULES
+
 MODEL = "model.model_config."
 DATA = "train_dataset."
 TOKENIZER = "processor.tokenizer."
@@ -24,6 +26,7 @@ PREDICTS = ["run_mode=predict"]
 
 # check -> (options refused, key named, part of the message, options just inside)
 RULES = {
+    **QUESTION_RULES,
     "heads_divide_hidden": (
         [f"{MODEL}hidden_size=100", f"{MODEL}num_attention_heads=3"],
         f"{MODEL}num_attention_heads",
@@ -61,7 +64,7 @@ RULES = {
     "one_process_fills_blanks": (
         [*PREDICTS, "use_parallel=True", f"{CUTS}model_parallel=2"],
         "use_parallel",
-        "fills blanks in one process",
+        "run_mode predict of a BERT runs in one process",
         [*PREDICTS, "use_parallel=False", f"{CUTS}model_parallel=2"],
     ),
     "kinds_agree": (

@@ -68,7 +68,7 @@ def lines_for(path, text, **arguments):
         ("optimizer:\n", ":1: optimizer: expected a section with the keys type, beta1"),
         (
             "predict_data: [a, 3]\n",
-            ":1: predict_data: expected text or a list of texts or null, got ",
+            ":1: predict_data: expected text or a list of texts or a mapping of texts or a ",
         ),
         ("context: {mode: True}\n", ":1: context.mode: expected one of 0, 1, got True"),
         ("context: {mode: 2}\n", ":1: context.mode: expected one of 0, 1, got 2"),
@@ -78,8 +78,8 @@ def lines_for(path, text, **arguments):
         ),
         (
             "model: {arch: {type: BertForPreTraining}}\n",
-            ":1: model.arch.type: expected one of BertForMaskedLM, GPT2LMHeadModel, got "
-            "'BertForPreTraining': next-sent",
+            ":1: model.arch.type: expected one of BertForMaskedLM, "
+            "BertForQuestionAnswering, GPT2LMHeadModel, got 'BertForPreTraining': next-sent",
         ),
         ("hidden_size: 3\n", "did you mean model.model_config.hidden_size?"),
         ("seq_length: 3\n", "did you mean train_dataset.seq_length?"),

@@ -56,7 +56,6 @@ from mindmlm.config.checks.parallel import (
 )
 from mindmlm.config.checks.qa import (
     answers_are_kept,
-    mappings_are_questions,
     questions_are_read,
     questions_have_a_vocabulary,
     questions_have_an_engine,
@@ -110,7 +109,6 @@ CONSISTENCY: tuple[Check, ...] = (
     questions_are_read,
     windows_advance,
     answers_are_kept,
-    mappings_are_questions,
     questions_have_an_engine,
     results_go_somewhere_else,
     interleaving_has_an_engine,

@@ -65,20 +65,6 @@ def answers_are_kept(config: RunConfig) -> Iterator[Problem]:
         )
 
 
-def mappings_are_questions(config: RunConfig) -> Iterator[Problem]:
-    """Other tasks read texts only."""
-    asked = config.predict_data
-    given = [asked] if isinstance(asked, dict) else asked
-    if answers_questions(config) or not isinstance(given, list):
-        return
-    if any(isinstance(item, dict) for item in given):
-        yield Problem(
-            "predict_data",
-            f"a mapping with context and question is for {ARCHITECTURE}, and model.arch.type is "
-            f"{config.model.arch.type}; give texts",
-        )
-
-
 def questions_have_an_engine(config: RunConfig) -> Iterator[Problem]:
     """The graphs of mode 1 are those of language models."""
     if answers_questions(config) and config.use_parallel and config.parallel_mode == 1:
