@@ -4,8 +4,8 @@ A checkpoint counts in the remote place once its `manifest.json` is there, which
 everything else of it; `checkpoint/latest` follows. So an upload may be cut short at any byte.
 """
 
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,6 @@ class Mirror:
         keep: number of checkpoints to keep there, at least 1.
         say: prints a line.
         patience: with the network.
-        given_up: set by the caller to end an upload early.
     """
 
     output: Path
@@ -44,14 +43,12 @@ class Mirror:
     keep: int
     say: Callable[[str], None]
     patience: Patience = field(default_factory=Patience)
-    given_up: threading.Event = field(default_factory=threading.Event)
 
     def upload_new(self) -> int:
         """Upload every file that is new or has changed, checkpoints last; how many these were.
 
         What a checkpoint of the remote folder was replaced by is deleted there, newest kept. Files
-        that nobody here has uploaded or downloaded are never touched. Ends early when `given_up` is
-        set.
+        that nobody here has uploaded or downloaded are never touched.
 
         Raises:
             OSError: a file could not be uploaded; those before it are.
@@ -83,7 +80,7 @@ class Mirror:
         try:
             # Taken before the upload: a file that grows meanwhile is uploaded again.
             mark = local_mark(path)
-            if self.given_up.is_set() or ledger.has(name, mark):
+            if ledger.has(name, mark):
                 return False
             self.patience(
                 f"{self.remote.url}/{name}: upload", lambda: self.remote.upload(path, name)
@@ -96,27 +93,25 @@ class Mirror:
         return True
 
     def _upload_step(self, folder: Path, ledger: Ledger) -> int:
-        """Upload a checkpoint, its manifest last."""
-        prefix = f"{CHECKPOINT_FOLDER}/{folder.name}/"
-        if prefix + MANIFEST_NAME in ledger.names() and not self._replaced(folder, ledger):
-            return 0
-        ordered = sorted(
-            (path.name for path in folder.iterdir()),
-            key=lambda name: ((MANIFEST_NAME, DIGEST_NAME).count(name), name == MANIFEST_NAME),
-        )
-        count = sum(self._upload(prefix + name, ledger) for name in ordered)
-        if count and prefix + MANIFEST_NAME in ledger.names():
-            self.say(f"uploaded {folder.name} to {self.remote.url}")
-        return count
+        """Upload a checkpoint, its manifest last.
 
-    def _replaced(self, folder: Path, ledger: Ledger) -> bool:
-        """Whether the run has saved this step again, going back to an earlier one."""
-        name = f"{CHECKPOINT_FOLDER}/{folder.name}/{MANIFEST_NAME}"
-        manifest = folder / MANIFEST_NAME
-        if not manifest.exists() or ledger.has(name, local_mark(manifest)):
-            return False
-        self._delete([name], ledger)
-        return True
+        The run may have saved the step again, going back to an earlier one. Then the manifest goes
+        first: files of two checkpoints must not look like one.
+        """
+        prefix = f"{CHECKPOINT_FOLDER}/{folder.name}/"
+        with suppress(FileNotFoundError):  # the run has deleted it
+            names = [prefix + path.name for path in folder.iterdir()]
+            if all(ledger.has(name, local_mark(self.output / name)) for name in names):
+                return 0
+            if prefix + MANIFEST_NAME in ledger.names():
+                self._delete([prefix + MANIFEST_NAME], ledger)
+            last = (prefix + DIGEST_NAME, prefix + MANIFEST_NAME)
+            ordered = [*(name for name in sorted(names) if name not in last), *last]
+            count = sum(self._upload(name, ledger) for name in ordered)
+            if prefix + MANIFEST_NAME in ledger.names():
+                self.say(f"uploaded {folder.name} to {self.remote.url}")
+            return count
+        return 0
 
     def _upload_latest(self, path: Path, ledger: Ledger) -> bool:
         """Name the newest checkpoint, once it is there."""

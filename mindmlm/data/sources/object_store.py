@@ -46,7 +46,7 @@ KEY_NAMES: dict[str, tuple[str, ...]] = {
 MODELARTS_NAMES = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "S3_SECURITY_TOKEN")
 ENDPOINT_NAME = "S3_ENDPOINT"
 _OF_MODELARTS = ("s3", "obs")
-_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Store:
