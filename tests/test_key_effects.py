@@ -73,6 +73,7 @@ SHOWN_BY = {
     "recompute_config.parallel_optimizer_comm_recompute": ONLY_ASCEND,
     "recompute_config.mp_comm_recompute": ONLY_ASCEND,
     "recompute_config.recompute_slice_activation": ONLY_ASCEND,
+    "auto_tune": SETTINGS + "test_tuning_data_sets_of_mindspore_is_refused",
     "profile": WRITTEN,
     "predict_data": "e2e/test_outputs.py::test_predict_from_a_list_and_from_a_file",
     "context.mode": DEVICE,

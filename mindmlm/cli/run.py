@@ -38,6 +38,7 @@ def _run(arguments: Arguments, stop: StopRequest) -> int:
     from mindmlm.cli import modelarts
     from mindmlm.config import render
     from mindmlm.config.parallel_notes import dry_run_notes
+    from mindmlm.planning.engine_plan import plan_notes
 
     arguments = modelarts.translated(arguments)
     loaded = _load(modelarts.first_look(arguments), require_inputs=False)
@@ -45,7 +46,8 @@ def _run(arguments: Arguments, stop: StopRequest) -> int:
         print(render(loaded), end="")
         return 0
     if arguments.dry_run:
-        lines = ["the configuration is good", *loaded.notes, *dry_run_notes(loaded.config)]
+        found = [*loaded.notes, *dry_run_notes(loaded.config), *plan_notes(loaded.config)]
+        lines = ["the configuration is good", *found]
         print("\n".join(lines), file=sys.stderr)
         return 0
     if modelarts.is_needed(arguments, loaded):

@@ -114,7 +114,11 @@ FLAGS: tuple[NamedFlag, ...] = (
         "True",
     ),
     NamedFlag(
-        "sink_mode", "device", "runner_config.sink_mode", "data sinking, Ascend only", "False"
+        "sink_mode",
+        "device",
+        "runner_config.sink_mode",
+        "data sinking; True is refused with the reason",
+        "False",
     ),
     NamedFlag(
         "profile", "device", "profile", "write profile.json: seconds per phase of a step", "True"

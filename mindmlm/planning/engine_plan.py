@@ -35,6 +35,11 @@ def predictions(config: RunConfig) -> int:
     ).predictions(section.max_seq_length)
 
 
+def rows_at_once(config: RunConfig) -> int:
+    """Rows of one data-parallel rank that go through the network together."""
+    return config.runner_config.batch_size // config.micro_batch_interleave_num
+
+
 def engine_plan(config: RunConfig, vocab_size: int) -> SemiAutoPlan:
     """The network of a run on its grid of ranks, as the engine is told.
 
@@ -79,6 +84,25 @@ def engine_plan(config: RunConfig, vocab_size: int) -> SemiAutoPlan:
     if problems:
         raise ConfigError(_refusal(config, problems))
     return plan
+
+
+def plan_notes(config: RunConfig) -> list[str]:
+    """What a dry run says of a plan of the engine, which it checks.
+
+    Raises:
+        ConfigError: see `engine_plan`.
+    """
+    if not config.use_parallel or config.parallel_mode != 1:
+        return []
+    vocab_size = config.model.settings.vocab_size
+    if vocab_size is None:
+        return ["the plan of the engine is checked when the vocabulary is known"]
+    plan = engine_plan(config, vocab_size)
+    count = sum(len(block.program.operators) for block in plan.blocks)
+    return [
+        f"the plan of the engine is good: {count} operators in {len(plan.blocks)} blocks, "
+        f"{plan.engine.device_num} cards"
+    ]
 
 
 def _refusal(config: RunConfig, problems: list[str]) -> str:

@@ -157,14 +157,15 @@ def _activations(
     # A stage runs ahead by as many micro-batches as there are stages behind it (1F1B).
     in_flight = min(layout.pipeline_stage - stage, config.micro_batches)
     layers = stop - start
+    # Of a layer that is computed again, what it keeps and the gradients of that are there at once;
+    # where nothing is, gradients take the room of what the backward pass has done with.
+    again = 2 * layer + ends
     if config.parallel_mode == 1:
         sliced = layout.model_parallel if config.recompute_config.recompute_slice_activation else 1
-        return (
-            in_flight * (layers * layer + ends),
-            in_flight * layers * entry // sliced + layer + ends,
-        )
+        kept = in_flight * layers * entry // sliced
+        return in_flight * (layers * layer + ends), kept + again
     # Explicit engine: one backward pass at a time; what waits has kept what went into its parts.
-    return in_flight * entry + layers * layer + ends, in_flight * layers * entry + layer + ends
+    return in_flight * entry + layers * layer + ends, in_flight * layers * entry + again
 
 
 def activation_bytes(frame: Frame) -> int:

@@ -23,6 +23,8 @@ GPT2 = [
 CUTS = "parallel_config."
 SEMI_AUTO = ["use_parallel=True", "parallel.parallel_mode=semi_auto_parallel"]
 PREDICTS = ["run_mode=predict"]
+TEXT = [f"{DATA}data_loader.dataset_dir=here.txt"]
+UNEVEN = [f"{CUTS}model_parallel=2", f"{CUTS}vocab_emb_dp=False"]
 
 # check -> (options refused, key named, part of the message, options just inside)
 RULES = {
@@ -167,6 +169,18 @@ RULES = {
         "needs loss scaling",
         [f"{MODEL}compute_dtype=float32", "runner_wrapper.scale_sense=null"],
     ),
+    "semi_auto_trains": (
+        [*SEMI_AUTO, "run_mode=eval", "load_checkpoint=latest", *TEXT],
+        "parallel.parallel_mode",
+        "1 (semi_auto_parallel) trains only, and run_mode is eval",
+        [*SEMI_AUTO, "run_mode=finetune", "load_checkpoint=latest", *TEXT],
+    ),
+    "semi_auto_divides": (
+        [*SEMI_AUTO, *UNEVEN, f"{MODEL}vocab_size=8001"],
+        f"{CUTS}vocab_emb_dp",
+        "does not divide model.model_config.vocab_size 8001",
+        [*SEMI_AUTO, *UNEVEN, f"{MODEL}vocab_size=8002"],
+    ),
     "engine_has_mode": (
         ["use_parallel=True", "parallel.parallel_mode=auto_parallel"],
         "parallel.parallel_mode",
@@ -251,11 +265,11 @@ RULES = {
         "cannot be read by several processes",
         ["use_parallel=False", f"{DATA}data_loader.dataset_dir=-"],
     ),
-    "no_sinking_on_cpu": (
+    "no_data_sinking": (
         ["runner_config.sink_mode=True", "context.device_target=CPU"],
         "runner_config.sink_mode",
         "refused on a CPU",
-        ["runner_config.sink_mode=True", "context.device_target=Ascend"],
+        ["runner_config.sink_mode=False", "context.device_target=CPU"],
     ),
     "dtype_runs_on_device": (
         [f"{MODEL}compute_dtype=bfloat16", "context.device_target=CPU"],
@@ -332,10 +346,17 @@ def test_a_folder_is_no_vocabulary(load, tmp_path):
 
 
 def test_auto_is_checked_when_the_device_is_known(load):
-    loaded = load(["runner_config.sink_mode=True"], "")
+    loaded = load([f"{MODEL}compute_dtype=bfloat16"], "")
     loaded.require_device("Ascend")
-    with pytest.raises(ConfigError, match=r"--options runner_config\.sink_mode=True: .*refused"):
+    with pytest.raises(ConfigError, match=r"compute_dtype=bfloat16: .*refused"):
         loaded.require_device("CPU")
+
+
+def test_data_sinking_is_refused_on_every_device_with_the_reason(load):
+    loaded = load(["runner_config.sink_mode=True"], "")
+    for device, reason in (("CPU", "feature of Ascend graphs"), ("Ascend", "data sets of its own")):
+        with pytest.raises(ConfigError, match=rf"sink_mode=True: .*refused.*{reason}"):
+            loaded.require_device(device)
 
 
 def test_all_problems_are_reported_at_once(load):

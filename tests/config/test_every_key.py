@@ -39,6 +39,7 @@ CHANGED = {
     "use_parallel": "True",
     "micro_batch_interleave_num": "2",
     "remote_save_url": "obs://bucket/job",
+    "auto_tune": REFUSES,
     "profile": "True",
     "predict_data": "a [MASK]",
     "context.mode": "1",

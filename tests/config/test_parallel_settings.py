@@ -107,11 +107,27 @@ def test_semi_automatic_mode_waits_for_the_device_and_names_hybrid_on_a_cpu(load
         loaded.require_device("CPU")
 
 
+def test_what_the_engine_cannot_do_is_refused_and_what_it_leaves_out_is_said(load):
+    options = ["use_parallel=True", "parallel.parallel_mode=1", "context.device_target=Ascend"]
+    assert "does not evaluate while it trains" in parallel_notes(load(*options))[-1]
+    with pytest.raises(ConfigError, match="takes rows of one length"):
+        load(*options, "train_dataset.bucket_lengths=[16]")
+    with pytest.raises(ConfigError, match="1 micro-batches for 2 stages"):
+        load(*options, f"{CUTS}pipeline_stage=2")
+    assert load(*options, f"{CUTS}pipeline_stage=2", f"{CUTS}micro_batch_num=2").processes == 2
+
+
 @pytest.mark.parametrize("device", ["auto", "Ascend", "CPU"])
 def test_automatic_mode_is_refused_on_every_device(load, device):
     options = ["use_parallel=True", "parallel.parallel_mode=2", f"context.device_target={device}"]
     with pytest.raises(ConfigError, match=r"2 \(auto_parallel\) is refused.*use 1 .* or 3"):
         load(*options)
+
+
+def test_tuning_data_sets_of_mindspore_is_refused(load):
+    assert load("auto_tune=False").auto_tune is False
+    with pytest.raises(ConfigError, match=r"auto_tune: expected True or False, got True: it tunes"):
+        load("auto_tune=True")
 
 
 def test_what_model_parallel_does_not_divide_is_named(load):

@@ -93,7 +93,8 @@ def test_shapes_of_gpt2(project_root, size):
     assert config.train_dataset.sample_mode == "packed"
     assert config.processor.tokenizer.type == "GPT2Tokenizer"
     small = size in ("tiny", "mini")
-    assert model.vocab_size == (None if small else 50257)
+    # Of 52b, model_parallel 8 cuts the rows, which MindSpore's engine cuts evenly only.
+    assert model.vocab_size == (None if small else 50264 if size == "52b" else 50257)
     assert model.max_position_embeddings == (512 if small else 1024)
 
 

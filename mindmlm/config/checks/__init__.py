@@ -19,7 +19,7 @@ from mindmlm.config.checks.data import (
 from mindmlm.config.checks.device import (
     dtype_runs_on_device,
     engine_runs_on_device,
-    no_sinking_on_cpu,
+    no_data_sinking,
 )
 from mindmlm.config.checks.files import paths_exist
 from mindmlm.config.checks.generation import (
@@ -121,7 +121,7 @@ INPUTS: tuple[Check, ...] = (
     prediction_is_given,
 )
 DEVICE: tuple[DeviceCheck, ...] = (
-    no_sinking_on_cpu,
+    no_data_sinking,
     dtype_runs_on_device,
     engine_runs_on_device,
 )

@@ -7,13 +7,18 @@ from mindmlm.config.schema import RunConfig
 from mindmlm.config.schema.parallel import MODE_NAMES
 
 
-def no_sinking_on_cpu(config: RunConfig, device_target: str) -> Iterator[Problem]:
-    """Data sinking is a feature of Ascend graphs."""
-    if config.runner_config.sink_mode and device_target == "CPU":
-        yield Problem(
-            "runner_config.sink_mode",
-            "True is refused on a CPU: data sinking is a feature of Ascend graphs; use False",
+def no_data_sinking(config: RunConfig, device_target: str) -> Iterator[Problem]:
+    """Batches are handed over step by step."""
+    if not config.runner_config.sink_mode:
+        return
+    if device_target == "CPU":
+        reason = "True is refused on a CPU: data sinking is a feature of Ascend graphs"
+    else:
+        reason = (
+            "True is refused: MindSpore sinks data sets of its own only, and batches and dropout "
+            "masks are made for each step here, so that a resumed run is exact"
         )
+    yield Problem("runner_config.sink_mode", f"{reason}; use False")
 
 
 def dtype_runs_on_device(config: RunConfig, device_target: str) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ import math
 from typing import Annotated, Literal
 
 from annotated_types import MinLen
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.callbacks import CallbacksConfig
@@ -17,7 +17,17 @@ from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConf
 from mindmlm.config.schema.parallel import ParallelConfig, ParallelDegreesConfig, RecomputeConfig
 from mindmlm.config.schema.processor import ProcessorConfig
 from mindmlm.config.schema.runner import RunnerConfig, RunnerWrapperConfig
-from mindmlm.config.schema.types import Boolean, Seed
+from mindmlm.config.schema.types import Boolean, Seed, parse_boolean
+
+
+def _never_tunes(value: object) -> object:
+    """Refuse True with the reason."""
+    if parse_boolean(value) is True:
+        raise ValueError(
+            "it tunes data sets of MindSpore, and none is used here; set "
+            "train_dataset.num_parallel_workers and train_dataset.prefetch_size"
+        )
+    return parse_boolean(value)
 
 
 class RunConfig(Section):
@@ -54,6 +64,11 @@ class RunConfig(Section):
         default=1,
         description="2: each device takes its rows in two interleaved halves, so that the messages "
         "of one pass while the other is computed. For `parallel_mode` 1 only; refused elsewhere.",
+    )
+    auto_tune: Annotated[bool, BeforeValidator(_never_tunes)] = Field(
+        default=False,
+        description="MindSpore's search for good settings of its data sets. True is refused: none "
+        "of them is used here; see `train_dataset.num_parallel_workers` and `prefetch_size`.",
     )
     profile: Boolean = Field(
         default=False,

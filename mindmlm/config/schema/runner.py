@@ -32,8 +32,8 @@ class RunnerConfig(Section):
     )
     sink_mode: Boolean = Field(
         default=False,
-        description="Feed data to the device by MindSpore's data sinking. An Ascend graph "
-        "feature: True is refused on a CPU.",
+        description="MindSpore's data sinking. True is refused: batches and dropout masks are "
+        "made for each step, so that a resumed run is exact.",
     )
 
 

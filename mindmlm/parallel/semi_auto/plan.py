@@ -100,6 +100,7 @@ class PlanSettings:
         full_batch, optimizer_shard: as in the section `parallel`.
         gather_again: `recompute_config.parallel_optimizer_comm_recompute`.
         recompute: of the layers; None = nothing is computed again.
+        interleaved: `micro_batch_interleave_num`.
     """
 
     micro_batches: int = 1

@@ -3,6 +3,8 @@
 No card is needed to see that each of these is accepted and arrives.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -139,18 +141,19 @@ def test_the_context_of_the_engine(eight_cards, full_batch, gather_again, datase
 
 
 def test_without_stages_micro_batches_are_accumulated(graph_mode):
-    from mindspore.parallel.nn import GradAccumulation, Pipeline
+    from mindspore.parallel.nn import GradAccumulation, MicroBatchInterleaved, Pipeline
 
     from mindmlm.parallel.semi_auto.network import in_micro_batches
 
     plan, network, _ = network_of("GPT2LMHeadModel")
     assert type(in_micro_batches(network, plan)) is Pipeline
-    from dataclasses import replace
-
     alone = replace(plan, layout=ParallelLayout(2, 2, 1))
     assert type(in_micro_batches(network, alone)) is GradAccumulation
     one = replace(alone, engine=replace(plan.engine, micro_batches=1))
     assert in_micro_batches(network, one) is network
+    halves = replace(one, engine=replace(one.engine, interleaved=2))
+    assert type(in_micro_batches(network, halves)) is MicroBatchInterleaved
+    assert in_micro_batches(network, halves).interleave_num == 2
 
 
 def test_blocks_follow_from_what_the_engine_says():

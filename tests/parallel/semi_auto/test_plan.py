@@ -15,7 +15,7 @@ from mindmlm.parallel.semi_auto.plan import PlanSettings, Recompute, make_plan
 from mindmlm.parallel.semi_auto.programs import PROGRAMS
 from mindmlm.parallel.semi_auto.transformer import Frame
 from mindmlm.parallel.stages import layer_costs
-from mindmlm.planning.engine_plan import engine_plan
+from mindmlm.planning.engine_plan import engine_plan, plan_notes
 
 SHIPPED = [
     *(
@@ -108,6 +108,25 @@ def test_keys_of_recomputation_reach_the_plan(project_root):
     assert {block.recompute for block in kept.blocks} == {None}
     rows = load(project_root, name, "parallel.full_batch=False")
     assert engine_plan(rows, 50257).engine.dataset_strategy == ((4, 1), (4, 1), (4, 1))
+
+
+def test_a_dry_run_checks_the_plan(project_root):
+    name = "gpt2/run_gpt2_13b.yaml"
+    (note,) = plan_notes(load(project_root, name))
+    assert note.endswith("operators in 42 blocks, 32 cards")
+    size, cut = "model.model_config.vocab_size=", "parallel_config.vocab_emb_dp=False"
+    (later,) = plan_notes(load(project_root, name, f"{size}null", cut))
+    assert "when the vocabulary is known" in later
+    hybrid = load(project_root, name).model_copy(update={"use_parallel": False})
+    assert plan_notes(hybrid) == []
+
+
+def test_interleaved_halves_have_half_the_rows(project_root):
+    plan = engine_plan(
+        load(project_root, "gpt2/run_gpt2_13b.yaml", "micro_batch_interleave_num=2"), 50257
+    )
+    assert plan.engine.interleaved == 2
+    assert {value.shape for value in plan.inputs} == {(4, 1024)}
 
 
 def test_a_vocabulary_that_cannot_be_cut_is_refused_with_a_size_that_can(project_root):
