@@ -89,6 +89,17 @@ def _generation(batch: int) -> Benchmark:
     )
 
 
+def _question_answering(batch: int, sequence: int) -> Benchmark:
+    shape = ("--batch_size", str(batch), "--sequence", str(sequence))
+    return Benchmark(
+        title=f"question answering, forward pass of BERT-base, batch {batch} x {sequence}, fp32",
+        unit="rows/s",
+        ours=("qa_forward_ours.py", *shape),
+        peer=("qa_forward_huggingface.py", *shape),
+        peer_name="Hugging Face transformers on PyTorch",
+    )
+
+
 _STRATEGIES = ("token", "whole_word", "span", "token_span", "ngram", "macbert", "mixture")
 
 BENCHMARKS = {
@@ -106,6 +117,7 @@ BENCHMARKS = {
         "bin", "whole processes", ("--whole_process",), ("--whole_process",)
     ),
     **{f"generation_{batch}": _generation(batch) for batch in (1, 8)},
+    "qa_forward_8x384": _question_answering(8, 384),
     "bert_base_train_8x128": _bert_step(8, 128),
     "bert_base_train_8x128_vs_bf16": _bert_step(8, 128, "--bf16"),
     "gpt2_train_8x256": _gpt2_step(8, 256),

@@ -1,7 +1,10 @@
 """Question answering through the command line: fine-tune, judge, ask, clear errors."""
 
 import json
+import re
+import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,7 @@ SMALL = (
     "--batch_size=8",
     "--device_target=CPU",
 )
+PROJECT = Path(__file__).resolve().parents[2]
 ASKED = "My name is ben and I live in rome. - Where do I live?"
 
 
@@ -75,6 +79,7 @@ def test_training_is_judged_and_its_answers_are_written(run):
     assert len(predictions) == 40 and all(key.startswith("1-") for key in predictions)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_unbroken_one(command, words, run, tmp_path):
     half = tmp_path / "half"
     shutil.copytree(run, half)
@@ -133,7 +138,14 @@ def test_fine_tuning_takes_over_a_masked_language_model(command, words, files, t
     assert refused.code == 2 and "the weights do not fit" in refused.stderr
 
 
-@pytest.mark.parametrize("kind", ["BertForMaskedLM", "BertModel", "BertForQuestionAnswering"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "BertForQuestionAnswering",
+        pytest.param("BertForMaskedLM", marks=pytest.mark.slow),
+        pytest.param("BertModel", marks=pytest.mark.slow),
+    ],
+)
 def test_fine_tuning_starts_from_transformers(command, words, tmp_path, kind):
     pytest.importorskip("transformers")
     from mindmlm.testing.tiny_bert import huggingface_bert, save_huggingface
@@ -149,6 +161,34 @@ def test_fine_tuning_starts_from_transformers(command, words, tmp_path, kind):
     judged = command.here(*given, "--run_mode=eval", start[0])
     assert (judged.code == 0) is has_head, judged.stderr
     assert has_head or "qa.weight" in judged.stderr
+
+
+def documented() -> list[list[str]]:
+    """The words of the commands of docs/question-answering.md."""
+    page = (PROJECT / "docs" / "question-answering.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    return [shlex.split(block.replace("\\\n", " "))[2:] for block in blocks]
+
+
+@pytest.mark.slow
+def test_the_documented_commands(command, files, tmp_path, monkeypatch):
+    pytest.importorskip("transformers")
+    from mindmlm.testing.tiny_bert import huggingface_bert, save_huggingface
+
+    settings = {"vocab_size": len(VOCABULARY), "max_position_embeddings": 64}
+    save_huggingface(huggingface_bert(**settings), tmp_path / "bert-base-uncased", VOCABULARY)
+    shutil.copytree(files / "squad", tmp_path / "squad")
+    shutil.copytree(PROJECT / "configs", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
+    tune, judge, ask = documented()
+    small = [word for word in SMALL if "model_config" not in word]
+    assert command.here(*tune, *small, "--max_steps=3").code == 0
+    done = command.here(*judge)
+    assert done.code == 0 and "eval_f1" in json.loads(done.stdout), done.stderr
+    assert "QA Metric = {'QA Metric': {'exact_match'" in done.stderr
+    done = command.here(*ask)
+    assert done.code == 0, done.stderr
+    assert set(json.loads(done.stdout)[0]) == {"text", "score", "start", "end"}
 
 
 @pytest.mark.parametrize(
