@@ -352,36 +352,10 @@ def test_auto_is_checked_when_the_device_is_known(load):
         loaded.require_device("CPU")
 
 
-def test_data_sinking_is_refused_on_every_device_with_the_reason(load):
-    loaded = load(["runner_config.sink_mode=True"], "")
-    for device, reason in (("CPU", "feature of Ascend graphs"), ("Ascend", "data sets of its own")):
-        with pytest.raises(ConfigError, match=rf"sink_mode=True: .*refused.*{reason}"):
-            loaded.require_device(device)
-
-
 def test_all_problems_are_reported_at_once(load):
     with pytest.raises(ConfigError) as error:
         load([f"{MODEL}num_attention_heads=5", "lr_schedule.lr_end=1"], "")
     assert len(str(error.value).splitlines()) == 2
-
-
-@pytest.mark.parametrize("place", ["option", "file"])
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://me:t0psecret@host/db",
-        "postgresql://me:t0p/secret@host/db",
-        "mysql://host/db?password=t0psecret&a=b",
-    ],
-)
-def test_a_password_in_an_address_is_refused_and_not_repeated(tmp_path, url, place):
-    path = tmp_path / "run.yaml"
-    section = f"train_dataset: {{data_loader: {{url: '{url}'}}}}\n"
-    path.write_text(section if place == "file" else "trainer: {}\n")
-    options = [f"{DATA}data_loader.url={url}"] if place == "option" else []
-    with pytest.raises(ConfigError, match=r"url: holds a password.*credentials_file") as error:
-        load_config(path, options, require_inputs=False)
-    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(

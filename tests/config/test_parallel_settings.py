@@ -130,6 +130,14 @@ def test_tuning_data_sets_of_mindspore_is_refused(load):
         load("auto_tune=True")
 
 
+def test_data_sinking_is_refused_on_every_device_with_the_reason(load):
+    load()
+    loaded = load_config("run.yaml", ["runner_config.sink_mode=True"], require_inputs=False)
+    for device, reason in (("CPU", "feature of Ascend graphs"), ("Ascend", "data sets of its own")):
+        with pytest.raises(ConfigError, match=rf"sink_mode=True: .*refused.*{reason}"):
+            loaded.require_device(device)
+
+
 def test_what_model_parallel_does_not_divide_is_named(load):
     with pytest.raises(ConfigError) as error:
         load("use_parallel=True", f"{CUTS}model_parallel=5")
