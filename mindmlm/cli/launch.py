@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mindmlm.cli import modelarts
 from mindmlm.cli.arguments import Arguments, parse_arguments
 from mindmlm.errors import ConfigError, MindmlmError
 from mindmlm.runtime import rank_table
@@ -126,7 +127,7 @@ def launch(words: Words) -> int:
     # The configuration is checked against the number of ranks.
     os.environ["RANK_SIZE"] = str(table.rank_size)
     os.environ.pop("MS_WORKER_NUM", None)
-    arguments = parse_arguments(worker_words)
+    arguments = modelarts.translated(parse_arguments(worker_words))
     loaded = _load(arguments)
     on_cpu = _on_cpu(loaded, table)
     launch_plan.check_target(table, ranks, on_cpu)
@@ -177,14 +178,17 @@ def _limits(flags: dict[str, str]) -> tuple[Limits, int]:
 
 
 def _load(arguments: Arguments) -> "LoadedConfig":
+    """The configuration; what lies at an address is brought by the ranks, and need not be there."""
     from mindmlm.config import load_config
 
+    here = modelarts.first_look(arguments)
+    comes_later = bool(arguments.console) or here != arguments
     return load_config(
-        arguments.config_path,
-        arguments.options,
-        arguments.dotted,
-        arguments.flags,
-        require_inputs=not (arguments.dry_run or arguments.print_config),
+        here.config_path,
+        here.options,
+        here.dotted,
+        here.flags,
+        require_inputs=not (arguments.dry_run or arguments.print_config or comes_later),
     )
 
 

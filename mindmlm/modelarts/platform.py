@@ -1,5 +1,6 @@
 """What the platform says of this process by its environment, checked."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,6 +82,9 @@ def _servers(rank: int, environ: Mapping[str, str]) -> int:
     name = environ.get("RANK_TABLE_FILE")
     if not name:
         return 1
+    machines = _machines_of_groups(Path(name))
+    if machines:
+        return machines
     table = rank_table.read(Path(name))
     size = environ.get("RANK_SIZE")
     if size and size != str(table.rank_size):
@@ -92,6 +96,19 @@ def _servers(rank: int, environ: Mapping[str, str]) -> int:
     if card and card != str(expected):
         raise ConfigError(f"DEVICE_ID={card}, but rank {rank} has card {expected} in {name}")
     return len(table.servers)
+
+
+def _machines_of_groups(path: Path) -> int:
+    """Machines of a table in the platform's first form, by groups of pods; 0: it has another form.
+
+    The platform's starter makes HCCL's form of it and points RANK_TABLE_FILE there; without the
+    starter a job may see the first form, which has no ranks to compare.
+    """
+    try:
+        groups = json.loads(path.read_bytes())["group_list"]
+        return len({pod["server_id"] for group in groups for pod in group["instance_list"]})
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0  # whatever is wrong, `rank_table.read` has the words for it
 
 
 def _number(name: str, environ: Mapping[str, str]) -> int:

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mindmlm.cli import modelarts
+from mindmlm.cli.run import main
+from mindmlm.modelarts.patience import Patience
+from mindmlm.runtime.launch.process import Ended
 from mindmlm.testing.command import SMALL_OPTIONS
 from mindmlm.testing.corpus import write_corpus
 from mindmlm.testing.run_ranks import run_ranks
@@ -185,3 +189,57 @@ def test_machines_that_share_no_disk_are_refused(store, cache, folder, monkeypat
     code, err = run_here("--use_parallel=True", "--data_parallel=2")
     assert code == 2
     assert "2 machines of this job write one checkpoint together" in err
+
+
+@pytest.mark.slow
+def test_the_launcher_starts_ranks_that_bring_and_take_away(store, cache, folder):
+    """A platform that starts one command a machine."""
+    table = rank_table(folder / "table.json", 2)
+    output = cache / "run"
+    command = ["bash", str(SCRIPT.parent / "scripts" / "run_distribute.sh"), str(table)]
+    command += [words()[0].partition("=")[2], "[0,2]", "train", f"--output_dir={output}"]
+    command += [*words()[1:], "--data_parallel=2", "--max_steps=4"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "step 4/4" in done.stderr
+    assert uploaded_steps(store) == {"step_00000003", "step_00000004"}
+    names = store.names("job-1/log/")
+    assert any(name.endswith("/rank_1.log") and "launch" in name for name in names)
+
+
+def ended_with(monkeypatch, ended: Ended, broken: Path | None) -> None:
+    """A run that writes a line and ends so; afterwards the remote folder may be broken."""
+
+    def run_child(command, log_dir, rank, stop, environ):
+        log_dir.mkdir(parents=True, exist_ok=True)
+        (log_dir / f"rank_{rank}.err").write_text("last words")
+        if broken is not None:
+            shutil.rmtree(broken)
+            broken.write_text("a file in its place")
+        return ended
+
+    monkeypatch.setattr(modelarts, "run_child", run_child)
+    monkeypatch.setattr(Patience, "__call__", lambda self, what, action: action())
+
+
+@pytest.mark.parametrize(
+    ("ended", "breaks", "code"),
+    [
+        (Ended(0), False, 0),
+        (Ended(0), True, 1),
+        (Ended(137, 9), False, 137),
+        (Ended(3), True, 3),
+    ],
+)
+def test_the_exit_code(folder, cache, monkeypatch, capsys, ended, breaks, code):
+    remote = folder / "remote"
+    ended_with(monkeypatch, ended, remote if breaks else None)
+    words = ["--config=configs/bert/run_bert_tiny_zh.yaml", f"--train_url={remote}"]
+    text = folder / "news.txt"
+    assert main([*words, f"--dataset_dir={text}"]) == code
+    err = capsys.readouterr().err
+    if breaks:
+        assert "not everything could be uploaded" in err
+        assert str(cache / "output") in err
+    else:
+        assert (remote / "log" / "rank_0.err").read_text() == "last words"

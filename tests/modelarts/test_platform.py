@@ -1,5 +1,6 @@
 """Variables of the platform."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,21 @@ def test_rank_and_machines_come_from_the_platform(tmp_path):
     times = {"MINDMLM_WAIT_SECONDS": "7", "MINDMLM_UPLOAD_SECONDS": "0.5"}
     assert Platform.from_environment(False, times).wait_seconds == 7
     assert Platform.from_environment(False, times).upload_seconds == 0.5
+
+
+def test_the_platforms_first_form_of_a_rank_table(tmp_path):
+    pods = [
+        {"pod_name": f"job-{n}", "server_id": f"10.0.0.{n}", "devices": [{"device_id": "0"}]}
+        for n in (1, 2)
+    ]
+    group = {"group_name": "job", "instance_count": "2", "instance_list": pods}
+    path = tmp_path / "jobstart_hccl.json"
+    path.write_text(json.dumps({"status": "completed", "group_list": [group]}))
+    given = {"RANK_ID": "1", "RANK_SIZE": "2", "DEVICE_ID": "0", "RANK_TABLE_FILE": str(path)}
+    assert Platform.from_environment(True, given).servers == 2
+    path.write_text(json.dumps({"status": "completed", "group_list": [{}]}))
+    with pytest.raises(ConfigError, match="version"):
+        Platform.from_environment(True, given)
 
 
 @pytest.mark.parametrize(
