@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mindmlm.checkpoint.shards import TensorSpec
-from mindmlm.config.schema import RunConfig
+from mindmlm.config.schema import RunConfig, TrainDatasetConfig
 from mindmlm.config.schema.model import ArchitectureConfig
+from mindmlm.conversion.architectures import BERT_QA
 from mindmlm.conversion.averaging import AveragedCheckpoints
 from mindmlm.conversion.converted_model import (
     ConvertedModel,
@@ -152,8 +153,8 @@ def _to_huggingface(job: Conversion, model: ConvertedModel, origin: Origin) -> N
         new_folder(job.output) as folder,
         shown_progress(tensors, job.progress) as shown,
     ):
-        name, tokenizer = job.output.name, origin.tokenizer
-        write_huggingface(folder, shown["model"], origin.settings, tokenizer, name, text)
+        name, kind, tokenizer = job.output.name, origin.architecture.name, origin.tokenizer
+        write_huggingface(folder, shown["model"], origin.settings, kind, tokenizer, name, text)
 
 
 def _to_pytorch(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
@@ -178,7 +179,7 @@ def _new_weights(job: Conversion, origin: Origin) -> Iterator[Path]:
             yield path
         return
     assert origin.settings is not None
-    texts = description_texts(origin.settings, origin.tokenizer)
+    texts = description_texts(origin.settings, origin.architecture.name, origin.tokenizer)
     with new_folder(job.output) as folder:
         yield folder / _FILE_NAMES[job.target]
         for name, text in texts.items():
@@ -217,6 +218,8 @@ def run_config(origin: Origin, is_resized: bool) -> RunConfig:
     files, rows, kind = origin.tokenizer, config.train_dataset, origin.architecture
     tokenizer = config.processor.tokenizer.model_copy(update=tokenizer_keys(files))
     longest = min(rows.max_seq_length, origin.settings.max_position_embeddings)
+    if kind is BERT_QA and not origin.config:
+        rows = _rows_of_questions(rows, longest)
     return config.model_copy(
         update={
             "model": config.model.model_copy(
@@ -230,6 +233,17 @@ def run_config(origin: Origin, is_resized: bool) -> RunConfig:
             "train_dataset": rows.model_copy(update={"max_seq_length": longest}),
         }
     )
+
+
+def _rows_of_questions(rows: TrainDatasetConfig, length: int) -> TrainDatasetConfig:
+    """Return the section for files of questions, with windows that advance in rows so short."""
+    question = min(rows.max_question_length, length // 4)
+    update = {
+        "data_loader": rows.data_loader.model_copy(update={"type": "SQuADDataLoader"}),
+        "max_question_length": question,
+        "doc_stride": min(rows.doc_stride, length // 3),
+    }
+    return rows.model_copy(update=update)
 
 
 def _optimizer(source: OwnCheckpoint) -> dict[str, Exported]:

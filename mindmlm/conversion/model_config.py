@@ -12,6 +12,7 @@ from mindmlm.errors import CheckpointError
 
 AnySettings = BertModelConfig | GPT2ModelConfig
 
+QUESTION_ANSWERING = "BertForQuestionAnswering"
 CONFIG_NAMES = ("config.json", "bert_config.json")
 
 
@@ -40,6 +41,15 @@ def read_model_config(path: Path) -> AnySettings:
     raise CheckpointError(
         f"{path}: model_type is {kind!r}; only 'bert' and 'gpt2' can be converted so far"
     )
+
+
+def named_architecture(path: Path | None) -> str | None:
+    """Return the model for a task that a `config.json` names, if it is one that is known here.
+
+    None means a language model, or an encoder to make one of.
+    """
+    named = read_json_object(path).get("architectures") if path else None
+    return QUESTION_ANSWERING if named == [QUESTION_ANSWERING] else None
 
 
 def huggingface_config(

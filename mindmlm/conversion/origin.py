@@ -16,7 +16,12 @@ from mindmlm.conversion.architectures import (
 )
 from mindmlm.conversion.averaging import AveragedCheckpoints
 from mindmlm.conversion.matching import Allowances, Match, choose_table, match, recipes_of
-from mindmlm.conversion.model_config import AnySettings, find_config, read_model_config
+from mindmlm.conversion.model_config import (
+    AnySettings,
+    find_config,
+    named_architecture,
+    read_model_config,
+)
 from mindmlm.conversion.readers.own import OwnCheckpoint
 from mindmlm.conversion.recognise import open_source
 from mindmlm.conversion.source import TensorSource
@@ -78,9 +83,10 @@ def open_origin(
     folder = path if path.is_dir() else path.parent
     described = config_file or find_config(folder)
     settings = read_model_config(described) if described else None
-    kind = architecture_of(settings).tokenizer if settings else None
-    tokenizer = read_tokenizer(folder, kind, given)
-    return Origin(source, with_parts_of(settings, source) if settings else None, tokenizer)
+    files = architecture_of(settings).tokenizer if settings else None
+    tokenizer = read_tokenizer(folder, files, given)
+    settings = with_parts_of(settings, source) if settings else None
+    return Origin(source, settings, tokenizer, kind=named_architecture(described))
 
 
 def with_parts_of(settings: AnySettings, source: TensorSource) -> AnySettings:

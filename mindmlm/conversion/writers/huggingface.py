@@ -24,6 +24,7 @@ def write_huggingface(
     folder: Path,
     tensors: Exported,
     settings: AnySettings,
+    architecture: str,
     tokenizer: TokenizerFiles | None,
     name: str,
     origin: str,
@@ -34,6 +35,7 @@ def write_huggingface(
         folder: empty.
         tensors: under transformers' names.
         settings: of the model, with `vocab_size`.
+        architecture: name of the model, which is the same there.
         tokenizer: None leaves its files out.
         name: title of the model card.
         origin: a sentence on where the weights come from, or "".
@@ -42,9 +44,9 @@ def write_huggingface(
         CheckpointError: transformers has no such model.
         OSError: a file cannot be written.
     """
-    texts = description_texts(settings, tokenizer)
+    texts = description_texts(settings, architecture, tokenizer)
     size = sum(math.prod(spec.shape) for spec in tensors.specs.values())
-    texts[CARD_NAME] = model_card(settings, size, name, origin)
+    texts[CARD_NAME] = model_card(settings, architecture, size, name, origin)
     record = stream_safetensors(folder / WEIGHTS_NAME, tensors.specs, tensors.read, METADATA)
     for file_name, text in texts.items():
         with new_file(folder / file_name) as file:
@@ -52,7 +54,9 @@ def write_huggingface(
     write_checksums(folder, {WEIGHTS_NAME: record.sha256})
 
 
-def description_texts(settings: AnySettings, tokenizer: TokenizerFiles | None) -> dict[str, str]:
+def description_texts(
+    settings: AnySettings, architecture: str, tokenizer: TokenizerFiles | None
+) -> dict[str, str]:
     """Return `config.json` and the tokenizer's files: name -> content.
 
     Raises:
@@ -61,6 +65,7 @@ def description_texts(settings: AnySettings, tokenizer: TokenizerFiles | None) -
     assert settings.vocab_size is not None
     special = _special_id(tokenizer) if tokenizer else None
     config = huggingface_config(settings, settings.vocab_size, special)
+    config["architectures"] = [architecture]
     texts = {"config.json": json.dumps(config, indent=2) + "\n"}
     if tokenizer:
         texts |= tokenizer_texts(tokenizer, settings.max_position_embeddings)

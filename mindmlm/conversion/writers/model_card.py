@@ -44,25 +44,34 @@ class _Kind:
 
 
 _KINDS = {
-    "BertConfig": _Kind(
+    "BertForMaskedLM": _Kind(
         "BERT with the masked-language-model head", "bert", "fill-mask", "AutoModelForMaskedLM"
     ),
-    "GPT2Config": _Kind(
+    "BertForQuestionAnswering": _Kind(
+        "BERT with the question-answering head",
+        "bert",
+        "question-answering",
+        "AutoModelForQuestionAnswering",
+    ),
+    "GPT2LMHeadModel": _Kind(
         "GPT-2 with the language-model head", "gpt2", "text-generation", "AutoModelForCausalLM"
     ),
 }
 
 
-def model_card(settings: AnySettings, parameters: int, name: str, origin: str) -> str:
+def model_card(
+    settings: AnySettings, architecture: str, parameters: int, name: str, origin: str
+) -> str:
     """Return the text of the card.
 
     Args:
         settings: of the model, with `vocab_size`.
+        architecture: name of the model.
         parameters: number of values in all of its weights.
         name: title of the card.
         origin: a sentence on where the weights come from, or "".
     """
-    kind = _KINDS[settings.type]
+    kind = _KINDS[architecture]
     return _CARD.format(
         title=kind.title,
         tag=kind.tag,
