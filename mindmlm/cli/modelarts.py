@@ -14,10 +14,10 @@ from mindmlm import __version__
 from mindmlm.cli.arguments import Arguments
 from mindmlm.errors import ConfigError, MindmlmError
 from mindmlm.modelarts.console import dataset, remote_flags
-from mindmlm.modelarts.download import Downloader
+from mindmlm.modelarts.download import CopyError, Downloader
 from mindmlm.modelarts.mirror import Mirror
-from mindmlm.modelarts.platform import Platform
-from mindmlm.modelarts.remote import is_address, open_remote
+from mindmlm.modelarts.platform import CACHE_ROOT, Platform
+from mindmlm.modelarts.remote import check_address, is_address, open_remote
 from mindmlm.modelarts.restore import restore
 from mindmlm.modelarts.supervise import StopFlag, describe_end, run_child
 from mindmlm.modelarts.uploader import Uploader
@@ -45,9 +45,12 @@ def translated(arguments: Arguments) -> Arguments:
 
     Raises:
         ConfigError: the flags contradict each other, or a file is not there.
+        DataError: there are keys in an address.
     """
     flags = remote_flags(arguments.console, arguments.flags)
     data = dataset(arguments.console, arguments.flags)
+    for url in (*arguments.console.values(), *map(arguments.flags.get, _FETCHED_FLAGS)):
+        check_address(str(url or ""))
     console = {}
     options = arguments.options
     if data is not None:
@@ -93,10 +96,17 @@ def run(arguments: Arguments, loaded: "LoadedConfig", load: Load, stop: StopFlag
     Raises:
         ConfigError, DataError, CopyError, WaitedTooLongError: before the run; see their messages.
     """
-    job = _Job(arguments, loaded, Platform.from_environment(loaded.config.use_parallel))
-    job.bring()
-    load(job.arguments, True)
-    return job.run(stop)
+    try:
+        job = _Job(arguments, loaded, Platform.from_environment(loaded.config.use_parallel))
+        job.bring()
+        load(job.arguments, True)
+        return job.run(stop)
+    except OSError as error:
+        # Of this machine: what stores refuse has been given words where it happened.
+        raise CopyError(
+            f"{error.filename or 'the local disk'}: {error.strerror or error}; the job needs room "
+            f"in its output_dir and in {CACHE_ROOT}"
+        ) from None
 
 
 class _Job:

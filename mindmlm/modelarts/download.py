@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -210,7 +211,8 @@ class _Progress:
 
     def _take_notes(self) -> None:
         while not self._done.wait(_NOTE_SECONDS):
-            self._note(f"{self._come:,} of {self._total:,} bytes")
+            with suppress(OSError):  # the disk may be full; the download itself will say so
+                self._note(f"{self._come:,} of {self._total:,} bytes")
 
 
 def _folder_name(url: str) -> str:

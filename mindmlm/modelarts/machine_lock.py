@@ -72,7 +72,11 @@ class MachineLock:
             os.close(descriptor)
             return False
         self._descriptor = descriptor
-        self.note("")
+        try:
+            self.note("")
+        except OSError:  # the disk is full
+            self.release()
+            raise
         return True
 
     def note(self, progress: str) -> None:

@@ -53,6 +53,20 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
+def check_address(url: str) -> None:
+    """Refuse keys in an address, before it is written to any log.
+
+    Raises:
+        DataError: there are some; the message does not show them.
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and "@" in rest.partition("/")[0]:
+        raise DataError(
+            f"{scheme}://...: keys do not belong in an address, which is written to logs; set them "
+            "in the environment (docs/modelarts.md)"
+        )
+
+
 def open_remote(url: str, endpoint_url: str = "") -> Remote:
     """Return the folder at an address.
 

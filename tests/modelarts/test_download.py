@@ -4,7 +4,6 @@ import json
 import os
 import random
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -163,18 +162,6 @@ def test_a_wrong_key_says_which_variables_to_look_at(store, downloader):
             downloader.fetch(open_remote("obs://bucket/data"), "dataset", everything)
     finally:
         requests.post(f"{store.endpoint}/moto-api/reset-auth", data=b"inf", timeout=10)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(words, capture_output=True).returncode:
-        pytest.skip("this process may not mount a disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("seen_before", [True, False])

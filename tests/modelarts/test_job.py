@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,25 @@ def test_the_exit_code(folder, cache, monkeypatch, capsys, ended, breaks, code):
         assert str(cache / "output") in err
     else:
         assert (remote / "log" / "rank_0.err").read_text() == "last words"
+
+
+def test_a_disk_without_any_room_is_an_error_of_one_line(folder, small_disk, monkeypatch, capsys):
+    monkeypatch.setenv("MINDMLM_CACHE_ROOT", str(small_disk))
+    with suppress(OSError), (small_disk / "full").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    ended_with(monkeypatch, Ended(0), None)
+    words = ["--config=configs/bert/run_bert_tiny_zh.yaml", f"--train_url={folder / 'remote'}"]
+    assert main([*words, f"--dataset_dir={folder / 'news.txt'}"]) == 1
+    err = capsys.readouterr().err
+    assert "No space left on device" in err
+    assert "MINDMLM_CACHE_ROOT" in err
+
+
+@pytest.mark.parametrize("flag", ["dataset", "data_url", "train_url", "vocab_file"])
+def test_keys_in_an_address_are_refused_and_not_shown(capsys, flag):
+    words = ["--config=configs/bert/run_bert_tiny_zh.yaml", f"--{flag}=obs://me:{SECRET}@bucket/a"]
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert "keys do not belong in an address" in err
+    assert SECRET not in err
