@@ -12,6 +12,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, nn, ops
 
+from mindmlm.errors import MindmlmError
 from mindmlm.optim.adamw import AdamW
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import MicroBatch
@@ -160,7 +161,11 @@ class SemiAutoTrainStep:
         state: TrainState,
         stop_requested: Callable[[], bool] = lambda: False,
     ) -> StepResult:
-        """Do the step that follows `state`; the weights change in place, `state` does not."""
+        """Do the step that follows `state`; the weights change in place, `state` does not.
+
+        Raises:
+            MindmlmError: the engine has given ranks different gradient norms.
+        """
         place, scale = self.agreement.place, state.loss_scale.value
         counts = [
             math.fsum(micro.weight for micro in micro_batches),
@@ -179,6 +184,7 @@ class SemiAutoTrainStep:
         rows = self.agreement.rows(mine)
         loss_of_all = rows[-1, 0]  # only the last stage has it
         norms = rows[:, 1]
+        _check_equal(norms)
         overflow = not np.isfinite(norms).all()
         return StepResult(
             loss=float(loss_of_all) / factor,
@@ -188,4 +194,15 @@ class SemiAutoTrainStep:
             overflow=overflow,
             tokens=round(tokens),
             stop=bool(rows[:, 2].any()),
+        )
+
+
+def _check_equal(norms: np.ndarray) -> None:
+    """Ranks that do not agree about the norm clip, skip and update differently."""
+    if not np.allclose(norms, norms[0], rtol=1e-3, equal_nan=True):
+        shown = ", ".join(f"{rank}: {norm:.6g}" for rank, norm in enumerate(norms))
+        raise MindmlmError(
+            "parallel_mode 1: ranks have different gradient norms, so MindSpore's engine did not "
+            f"add them up over all ranks ({shown}); use --parallel.parallel_mode 3, and see "
+            "docs/ascend.md"
         )

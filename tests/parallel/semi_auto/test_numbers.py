@@ -7,8 +7,10 @@ strategies there.
 import numpy as np
 import pytest
 
+from mindmlm import build
 from mindmlm.build import semi_auto
 from mindmlm.config import load_config
+from mindmlm.errors import MindmlmError
 from mindmlm.testing.command import SMALL_OPTIONS
 from mindmlm.testing.corpus import write_corpus
 from mindmlm.testing.small_run import SmallRun
@@ -99,3 +101,35 @@ def test_steps_of_the_engines_network_are_those_of_the_model(
         change = np.abs(value - before[key]).mean()
         assert change > 1e-6, key
         assert np.abs(theirs.weights()[key] - value).mean() < 0.02 * change, key
+    (saved, places), (expected, at) = map(build.tensors_to_save, (theirs.updater, ours.updater))
+    assert places == at
+    for group, arrays in expected.items():
+        assert saved[group].keys() == arrays.keys()
+    for name, moment in expected["optimizer"].items():
+        difference = np.abs(saved["optimizer"][name] - moment).mean()
+        assert difference <= 1e-3 * np.abs(moment).mean() + 1e-9, name
+
+
+def test_ranks_that_disagree_are_stopped():
+    from mindmlm.training.semi_auto_step import _check_equal
+
+    _check_equal(np.array([1.0, 1.0 + 1e-6]))
+    _check_equal(np.array([np.nan, np.nan]))
+    for norms in ([1.0, 1.1], [1.0, np.inf], [np.nan, 1.0]):
+        with pytest.raises(MindmlmError, match="ranks have different gradient norms"):
+            _check_equal(np.array(norms))
+
+
+@pytest.mark.parametrize(
+    ("options", "evaluates"),
+    [
+        (ENGINE, False),
+        (("use_parallel=False", "parallel.parallel_mode=1"), True),
+        (("use_parallel=True", "parallel.parallel_mode=3"), True),
+        ((), True),
+    ],
+)
+def test_the_mode_chooses_the_engine(project_root, options, evaluates):
+    path = project_root / "configs" / "gpt2" / "run_gpt2_tiny.yaml"
+    config = load_config(path, options, require_inputs=False).config
+    assert build.engine_of(config).evaluates is evaluates
