@@ -54,8 +54,13 @@ def on_layout(config, layout, vocabulary_whole):
     return config.model_copy(update={"parallel_config": section})
 
 
-@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        *((name, 6) for name in SHIPPED if "tiny" in name),
+        *(pytest.param(name, 1, marks=pytest.mark.slow) for name in SHIPPED),
+    ],
+)
 def test_every_shipped_model_can_be_cut_in_every_layout_that_fits(project_root, name, step):
     config = load(project_root, name)
     settings = config.model.settings
