@@ -1,6 +1,11 @@
 """Checkpoints: written atomically, verified before use, independent of the training framework."""
 
-from mindmlm.checkpoint.locate import Resolved, find_in_folder, resolve_checkpoint
+from mindmlm.checkpoint.locate import (
+    Resolved,
+    find_in_folder,
+    recorded_config,
+    resolve_checkpoint,
+)
 from mindmlm.checkpoint.reader import Checkpoint, open_checkpoint, read_checkpoint
 from mindmlm.checkpoint.shards import Placement, Shard, write_shard
 from mindmlm.checkpoint.together import SharedSave, save_checkpoint
@@ -17,6 +22,7 @@ __all__ = [
     "find_in_folder",
     "open_checkpoint",
     "read_checkpoint",
+    "recorded_config",
     "resolve_checkpoint",
     "save_checkpoint",
     "write_shard",

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mindmlm.checkpoint.manifest import MANIFEST_NAME, read_small_file
+from mindmlm.checkpoint.manifest import MANIFEST_NAME, read_manifest, read_small_file
 from mindmlm.checkpoint.naming import (
     CHECKPOINT_FOLDER,
     LATEST_NAME,
@@ -72,6 +73,35 @@ def find_in_folder(folder: Path) -> Resolved:
         f"no checkpoint at {folder}: neither a step ({MANIFEST_NAME} is missing) nor a run's "
         f"output folder (there is no {CHECKPOINT_FOLDER} folder in it)"
     )
+
+
+def recorded_config(folder: Path) -> dict[str, Any] | None:
+    """Return the configuration of the run that wrote the checkpoint which ``folder`` stands for.
+
+    Only manifests are read, no tensors: whether the checkpoint is good shows when it is loaded, and
+    where an older one of the run is taken then, its configuration is the same.
+
+    Args:
+        folder: see `find_in_folder`.
+
+    Returns:
+        Plain data; None where there is no manifest to read.
+    """
+    if (folder / CHECKPOINT_FOLDER).is_dir():
+        folder = folder / CHECKPOINT_FOLDER
+    if (folder / MANIFEST_NAME).exists():
+        candidates = [folder]
+    else:
+        try:
+            candidates = _candidates(folder, [])
+        except OSError:
+            return None
+    for candidate in candidates:
+        try:
+            return read_manifest(candidate).config
+        except CheckpointError:
+            continue
+    return None
 
 
 def _newest_good(root: Path) -> Resolved:

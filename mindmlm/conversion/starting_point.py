@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 MODEL = "model"
 # What a folder's description does not decide: it changes how a model is trained, not what it is.
-_OF_THE_RUN = (
+OF_THE_RUN = (
     "embedding_dropout_prob",
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
@@ -241,7 +241,7 @@ def _fitted(
         ConfigError: it contradicts itself then.
     """
     ours = config.model.settings
-    kept = {key: getattr(ours, key) for key in _OF_THE_RUN if hasattr(ours, key)}
+    kept = {key: getattr(ours, key) for key in OF_THE_RUN if hasattr(ours, key)}
     section = config.processor.tokenizer
     keys = tokenizer_keys(tokenizer)
     changed = config.model_copy(

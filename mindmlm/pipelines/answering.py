@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mindmlm.checkpoint import Checkpoint
-from mindmlm.checkpoint.locate import find_in_folder
+from mindmlm.checkpoint import recorded_config
 from mindmlm.config import LoadedConfig, load_config
 from mindmlm.config.named_runs import NamedTask, named_run, named_task, task_name
 from mindmlm.config.python_settings import Setting, section_of, settings_layer
@@ -100,10 +99,11 @@ def pipeline(
         given.append(Setting("pipeline(batch_size)", "runner_config.batch_size", batch_size))
     if network is not None:
         given += network_settings(network, "pipeline(model)")
+        own = None
     else:
         path = resolve_name(str(model or named.model))
         given.append(Setting("pipeline(model)", "load_checkpoint", path))
-    own = None if network is not None or not is_own(path) else find_in_folder(path).checkpoint
+        own = recorded_config(path) if is_own(path) else None
     with tempfile.TemporaryDirectory(prefix="mindmlm-") as folder:
         if tokenizer is not None:
             default = load_config(named_run(named.model), require_inputs=False).config
@@ -116,10 +116,10 @@ def pipeline(
 
 
 def _load(
-    task: str, named: NamedTask, own: Checkpoint | None, given: Sequence[Setting]
+    task: str, named: NamedTask, own: dict[str, Any] | None, given: Sequence[Setting]
 ) -> LoadedConfig:
     """The configuration of a prediction: of the run that made the checkpoint, or the task's."""
-    base = [] if own is None else [section_of(_of_the_run(own), f"config of {own.path}")]
+    base = [] if own is None else [section_of(_of_the_run(own), "config of the checkpoint")]
     loaded = load_config(
         named_run(named.model) if own is None else None,
         layers=[*base, settings_layer(given)],
@@ -134,14 +134,16 @@ def _load(
     return loaded
 
 
-def _of_the_run(checkpoint: Checkpoint) -> dict[str, Any]:
+def _of_the_run(config: dict[str, Any]) -> dict[str, Any]:
     """What of a run's configuration its model is asked with."""
-    config = checkpoint.config
     tokenizer = dict(config["processor"]["tokenizer"], vocab_file="", merges_file="")
     rows = config["train_dataset"]
     return {
         **{name: config[name] for name in _OF_THE_MODEL if name in config},
         "processor": {"tokenizer": tokenizer},
-        "train_dataset": {name: rows[name] for name in _OF_ROWS if name in rows},
+        "train_dataset": {
+            "data_loader": {"type": rows["data_loader"]["type"]},
+            **{name: rows[name] for name in _OF_ROWS if name in rows},
+        },
         "runner_config": {"batch_size": config["runner_config"]["batch_size"]},
     }

@@ -18,6 +18,10 @@ _GLIBC_TRIM_THRESHOLD, _GLIBC_TOP_PAD, _GLIBC_MMAP_MAX = -1, -2, -4
 _KEEP_FREE_BYTES = 2**31 - 1
 _GROW_BYTES = 64 * 2**20
 
+# The device of this process. MindSpore numbers it anew when processes meet, and then refuses to be
+# told the same device again, which a second job in the same process would do.
+_chosen: set[tuple[str, int]] = set()
+
 
 @dataclass(frozen=True)
 class Device:
@@ -59,11 +63,13 @@ def initialise(
     import mindspore
 
     device = choose_device(device_target)
-    if device.target == "CPU":
-        mindspore.set_device("CPU")
-        keep_freed_memory()
-    else:
-        mindspore.set_device("Ascend", device_id)
+    if (device.target, device_id) not in _chosen:
+        if device.target == "CPU":
+            mindspore.set_device("CPU")
+            keep_freed_memory()
+        else:
+            mindspore.set_device("Ascend", device_id)
+        _chosen.add((device.target, device_id))
     mindspore.set_context(mode=mode)
     if max_device_memory is None:
         return device

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mindmlm.checkpoint import recorded_config
+from mindmlm.checkpoint.naming import LATEST_NAME
 from mindmlm.config.named_runs import TASKS
 from mindmlm.config.python_settings import Setting
 from mindmlm.config.schema import RunConfig
+from mindmlm.conversion.names import resolve_name
+from mindmlm.conversion.recognise import is_own
+from mindmlm.conversion.starting_point import OF_THE_RUN
 from mindmlm.data.vocabulary import save_tokenizer
-from mindmlm.errors import ConfigError
+from mindmlm.errors import CheckpointError, ConfigError
 from mindmlm.runtime.run_folder import RunFolder
 from mindmlm.tokenizers.base import Tokenizer
 from mindmlm.tokenizers.files import BERT, GPT2, TOKENIZER_FILES
@@ -138,6 +143,46 @@ def network_settings(network: Any, origin: str) -> list[Setting]:
         Setting(origin, "model.arch.type", architecture),
         Setting(origin, "model.model_config", described),
     ]
+
+
+def checkpoint_settings(config: RunConfig) -> list[Setting]:
+    """Return what a checkpoint of ours decides: its network and its kind of text.
+
+    As a checkpoint of another library it brings them, so that what a run has taken over from one
+    need not be told again. Whether the checkpoint is good is seen when it is loaded.
+    """
+    path = _own_checkpoint(config)
+    record = recorded_config(path) if path else None
+    if record is None:
+        return []
+    network, tokenizer = record["model"]["model_config"], record["processor"]["tokenizer"]
+    if network["type"] != config.model.settings.type:
+        return []
+    ours = config.model.settings.model_dump()
+    brought = {
+        f"model.model_config.{name}": value
+        for name, value in network.items()
+        if name not in OF_THE_RUN and value != ours.get(name)
+    }
+    if config.run_mode == "finetune" and config.processor.tokenizer.vocab_file:
+        # The vocabulary may be the checkpoint's with more tokens.
+        brought.pop("model.model_config.vocab_size", None)
+    for name in ("type", "do_lower_case", "train_vocab_size"):
+        brought[f"{_TOKENIZER}.{name}"] = tokenizer[name]
+    return [Setting(f"config of {path}", key, value) for key, value in brought.items()]
+
+
+def _own_checkpoint(config: RunConfig) -> Path | None:
+    """Return where the checkpoint of ours is that `load_checkpoint` means, if it means one."""
+    if config.load_checkpoint == LATEST_NAME:
+        return Path(config.output_dir)
+    if not config.load_checkpoint:
+        return None
+    try:
+        path = resolve_name(config.load_checkpoint)
+    except CheckpointError:
+        return None
+    return path if is_own(path) else None
 
 
 def answer_settings(task: str, values: Mapping[str, Any], call: str) -> list[Setting]:

@@ -4,17 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mindmlm.checkpoint import resolve_checkpoint
+from mindmlm.checkpoint.naming import LATEST_NAME, step_name
 from mindmlm.config import LoadedConfig, RunConfig, render
 from mindmlm.config.named_runs import task_name
 from mindmlm.config.python_settings import Setting
 from mindmlm.errors import CheckpointError
 from mindmlm.runtime.context import quiet_mindspore
 from mindmlm.runtime.files import write_text_atomic
+from mindmlm.runtime.run_folder import RunFolder
 from mindmlm.trainer.inputs import (
     EVALUATION,
     TOKENIZER,
     TRAIN,
     answer_settings,
+    checkpoint_settings,
     dataset_settings,
     given_folder,
     is_network,
@@ -31,8 +35,6 @@ if TYPE_CHECKING:
     from mindmlm.jobs import Batches, Given
     from mindmlm.trainer.outcome import TrainOutput
     from mindmlm.training.loop import Callback
-
-LATEST = "latest"
 
 
 class Trainer:
@@ -135,7 +137,8 @@ class Trainer:
                 self._stop = None
         stop.raise_if_interrupted()
         self._has_trained = True
-        return watch.output(self.get_last_checkpoint(), interrupted)
+        folder = RunFolder(Path(loaded.config.output_dir)).checkpoints / step_name(watch.step)
+        return watch.output(folder if folder.is_dir() else None, interrupted)
 
     def finetune(self, finetune_from_checkpoint: bool | str | Path | None = None) -> "TrainOutput":
         """Train from the weights of a checkpoint: `train` with `do_finetune=True`."""
@@ -249,10 +252,8 @@ class Trainer:
 
     def get_last_checkpoint(self) -> Path | None:
         """Folder of the newest good checkpoint in `output_dir`; None where there is none."""
-        from mindmlm.checkpoint import resolve_checkpoint
-
         try:
-            return resolve_checkpoint(LATEST, Path(self._configured().output_dir)).path
+            return resolve_checkpoint(LATEST_NAME, Path(self._configured().output_dir)).path
         except CheckpointError:
             return None
 
@@ -277,7 +278,10 @@ class Trainer:
         if self._network is not None:
             provided = (*provided, "load_checkpoint")
         self._take_over_data()
-        return self._settings.with_settings(settings).load(require_inputs, provided)
+        told = self._settings.with_settings(settings)
+        loaded = told.load(require_inputs, provided)
+        brought = checkpoint_settings(loaded.config) if mode is not None else []
+        return told.with_settings(brought).load(require_inputs, provided) if brought else loaded
 
     def _configured(self) -> RunConfig:
         """The configuration without the data sets, which are not touched."""
@@ -312,7 +316,11 @@ class Trainer:
         if self._network is not None:
             return [Setting(call, "load_checkpoint", "")]
         named = self._configured().load_checkpoint
-        return [] if named and not self._has_trained else [Setting(call, "load_checkpoint", LATEST)]
+        return (
+            []
+            if named and not self._has_trained
+            else [Setting(call, "load_checkpoint", LATEST_NAME)]
+        )
 
     def _changed(self, section: str, values: Mapping[str, Any]) -> Settings:
         """The settings with other values in a section, checked."""
@@ -337,5 +345,5 @@ def _checkpoint(call: str, value: bool | str | Path | None) -> list[Setting]:
     """The setting for a checkpoint: True is the last one, False none, None says nothing."""
     if value is None:
         return []
-    text = (LATEST if value else "") if isinstance(value, bool) else str(value)
+    text = (LATEST_NAME if value else "") if isinstance(value, bool) else str(value)
     return [Setting(f"{call}(checkpoint)", "load_checkpoint", text)]
