@@ -77,6 +77,14 @@ def test_evaluation_is_the_last_one_of_training_and_that_of_the_command_line(tra
     assert len(metrics(folder)) == lines + 3
 
 
+def test_a_checkpoint_brings_its_network_and_vocabulary(trained, files, small, tmp_path):
+    _, folder, output = trained
+    # The hidden size is that of bert_tiny_zh, and no vocabulary is named.
+    other = Trainer(small(tmp_path, model={}), **NAME, eval_dataset=files.held_out)
+    assert other.evaluate(folder) == {"step": 3, **output.metrics}
+    assert other.evaluate(output.checkpoint) == {"step": 3, **output.metrics}
+
+
 def test_prediction_and_pipeline_are_those_of_the_command_line(trained, yaml_file, tmp_path):
     trainer, folder, _ = trained
     answers = trainer.predict(predict_checkpoint=True, input_data=TEXTS)
