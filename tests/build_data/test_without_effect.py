@@ -25,6 +25,10 @@ GPT2 = [
     "model.model_config.type=GPT2Config", "model.arch.type=GPT2LMHeadModel",
     "trainer.type=CausalLanguageModelingTrainer", "processor.tokenizer.type=GPT2Tokenizer",
 ]  # fmt: skip
+QUESTIONS = [
+    "model.arch.type=BertForQuestionAnswering", "trainer.type=QuestionAnsweringTrainer",
+    f"{LOADER}.type=SQuADDataLoader", "train_dataset.max_seq_length=384",
+]  # fmt: skip
 USER_DICT = "processor.user_dict={folder}/words.txt"
 CASES = [
     ("processor.user_dict", ["processor.segmenter=none", USER_DICT], [USER_DICT]),
@@ -65,6 +69,13 @@ CASES = [
     ("train_dataset.attend_across_documents",
      [*GPT2, "train_dataset.attend_across_documents=False"],
      [*GPT2, "train_dataset.attend_across_documents=False", f"{LOADER}.type=MindDataset"]),
+    (f"{MASKING}.strategy", [*QUESTIONS, f"{MASKING}.strategy=token"],
+     [f"{MASKING}.strategy=token"]),
+    ("train_dataset.sample_mode", [*QUESTIONS, "train_dataset.sample_mode=packed"],
+     ["train_dataset.sample_mode=packed"]),
+    ("train_dataset.doc_stride", ["train_dataset.doc_stride=9"],
+     [*QUESTIONS, "train_dataset.doc_stride=9"]),
+    ("metric.top_k", ["metric.top_k=2"], [*QUESTIONS, "metric.top_k=2"]),
 ]  # fmt: skip
 
 
