@@ -4,6 +4,8 @@ The cells here use the model's own layers and have no weights themselves, so a d
 divided: each rank caches the heads that it has. All cells of one `Caches` work on the same tables.
 """
 
+from typing import Any, cast
+
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn, ops
@@ -238,8 +240,8 @@ def whole_attention(layer: GPT2Layer) -> SelfAttention:
 
     What stands there changes nothing in a forward pass: it sums the gradient of the input.
     """
-    attention: SelfAttention = getattr(layer.attention, "cell", layer.attention)
-    return attention
+    attention: Any = getattr(layer.attention, "cell", layer.attention)
+    return cast("SelfAttention", attention)
 
 
 def whole_decode(model: GPT2LMHeadModel) -> nn.Cell:
