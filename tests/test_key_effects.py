@@ -178,7 +178,9 @@ SHOWN_BY = {
     "model.model_config.post_layernorm_residual": MODEL,
     "model.model_config.add_pooling_layer": PARAMETERS,
     "model.model_config.compute_dtype": MODEL,
-    "model.model_config.embedding_dropout_prob": "models/gpt2/test_gpt2_parts.py::test_dropout_is_where_transformers_has_it",
+    "model.model_config.embedding_dropout_prob": (
+        "models/gpt2/test_gpt2_parts.py::test_dropout_is_where_transformers_has_it"
+    ),
     "model.arch.type": KINDS,
     "trainer.type": KINDS,
     "trainer.model_name": WRITTEN,
