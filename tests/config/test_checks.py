@@ -35,6 +35,18 @@ RULES = {
         "3 heads do not divide hidden_size 100",
         [f"{MODEL}hidden_size=99", f"{MODEL}num_attention_heads=3"],
     ),
+    "results_go_somewhere_else": (
+        ["remote_save_url=ftp://host/folder"],
+        "remote_save_url",
+        "ftp:// is not known",
+        ["remote_save_url=s3://bucket/folder"],
+    ),
+    "interleaving_has_an_engine": (
+        ["micro_batch_interleave_num=2"],
+        "micro_batch_interleave_num",
+        "there are none here; use 1",
+        ["micro_batch_interleave_num=1"],
+    ),
     "generation_agrees": (
         ["generation.num_beams=2", "generation.num_return_sequences=3"],
         "generation.num_return_sequences",

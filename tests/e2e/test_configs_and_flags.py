@@ -27,6 +27,24 @@ VALUES = {
     "use_parallel": "True",
     "sink_mode": "True",
     "profile": "True",
+    "data_parallel": "7",
+    "model_parallel": "2",
+    "pipeline_parallel": "2",
+    "micro_size": "7",
+    "recompute": "True",
+    "double_parallel": "2",
+    "remote_save_url": "s3://bucket/job",
+}
+# Words without which a flag is refused; they come last, so they win.
+BESIDE = {
+    "merges_file": ["--vocab_file=other.txt"],
+    "double_parallel": [
+        "--run_mode=train",
+        "--use_parallel=True",
+        "--parallel.parallel_mode=1",
+        "--device_target=Ascend",
+        "--model_parallel=2",
+    ],
 }
 
 
@@ -60,11 +78,9 @@ def test_every_flag_has_a_value_here():
 def test_a_flag_sets_its_key_and_says_so(command, tmp_path, monkeypatch, flag, mode):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n天\n")
-    base = command.project_root / "configs" / "bert" / "run_bert_tiny_zh.yaml"
-    words = [f"--config={base}", "--print_config"]
-    if flag.name == "merges_file":
-        base = command.project_root / "configs" / "gpt2" / "run_gpt2_tiny.yaml"
-        words = [f"--config={base}", "--print_config", "--vocab_file=other.txt"]
+    run = "gpt2/run_gpt2_tiny.yaml" if flag.name == "merges_file" else "bert/run_bert_tiny_zh.yaml"
+    base = command.project_root / "configs" / run
+    words = [f"--config={base}", "--print_config", *BESIDE.get(flag.name, [])]
     if flag.name != "run_mode":
         words.append(f"--options=run_mode={mode}")
     value = VALUES[flag.name]
