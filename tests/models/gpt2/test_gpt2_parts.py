@@ -198,6 +198,7 @@ def documents(seed: int):
     return together, (*alone, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_documents_that_are_kept_apart_are_as_if_alone(seed) -> None:
     whole = whole_model()
