@@ -8,6 +8,12 @@ from mindmlm.errors import ConfigError
 from mindmlm.runtime import context
 
 
+@pytest.fixture(autouse=True)
+def no_device_yet(monkeypatch):
+    """A device is set once a process; each test here starts as a new process does."""
+    monkeypatch.setattr(context, "_chosen", set())
+
+
 @pytest.mark.parametrize(
     ("asked", "answers", "target"),
     [
