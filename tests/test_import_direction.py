@@ -13,7 +13,7 @@ PACKAGE = ROOT / "mindmlm"
 LAYERS = (
     {"errors", "__init__"},
     {"config"},
-    {"tokenizers", "runtime"},
+    {"tokenizers", "runtime", "kernels"},
     {"data", "models", "optim", "checkpoint"},
     {"parallel"},
     {"tasks", "build_data", "conversion", "modelarts"},
@@ -40,6 +40,7 @@ FREE_OF_MINDSPORE = (
     "conversion",
     "modelarts",
     "runtime",
+    "kernels/library.py",
     "optim/schedules.py",
     "optim/loss_scale.py",
     "models/dropout.py",

@@ -3,12 +3,15 @@
 MindSpore's own forms of these are exact but slow on a CPU (docs/performance.md has the times). Each
 Cell here has the same result, and a gradient written out by hand from operators that are fast:
 matrix products with a vector of ones instead of reductions, `BiasAdd` or a tile instead of a
-broadcast.
+broadcast. Where the fused kernels can be used (`mindmlm.kernels`), the same Cell does the same by
+one operator each way.
 Cells that keep a value for their own gradient return it beside the result; callers take item 0.
 """
 
 import mindspore as ms
 from mindspore import nn, ops
+
+from mindmlm.kernels import kernel, kernels_in_use
 
 # log(Phi(x) / (1 - Phi(x))) / x as a polynomial in x**2, fitted for the smallest largest error of
 # x * Phi(x) (Lawson's iteration on 0 < x <= 6.5). In float32 the error of GELU is below 6e-7.
@@ -22,11 +25,6 @@ _GELU_C6 = 3.611232857901649e-09
 _INVERSE_SQRT_TWO_PI = 0.3989422804014327
 _SQRT_EIGHT_OVER_PI = 1.5957691216057308
 _TANH_CUBIC = 0.044715
-
-
-def _sum_rows(matmul: ops.MatMul, x: ms.Tensor) -> ms.Tensor:
-    """[rows, columns] -> [columns], as a product with a row of ones."""
-    return ops.reshape(matmul(ops.ones((1, x.shape[0]), x.dtype), x), (x.shape[1],))
 
 
 def repeat_column(column: ms.Tensor, columns: int) -> ms.Tensor:
@@ -44,13 +42,28 @@ def repeat_row(row: ms.Tensor, rows: int) -> ms.Tensor:
     return ops.Tile()(ops.reshape(row, (1, -1)), (rows, 1))
 
 
+class SumRows(nn.Cell):
+    """[rows, columns] -> [columns]: their sum, without a kernel a product with a row of ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fused = kernels_in_use()
+        self.sums = kernel("ColumnSums") if self.fused else ops.MatMul()
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Return the sum over rows."""
+        if self.fused:
+            return self.sums(x)
+        return ops.reshape(self.sums(ops.ones((1, x.shape[0]), x.dtype), x), (x.shape[1],))
+
+
 class AddBias(nn.Cell):
-    """x [rows, columns] + bias [columns]; the bias gradient is one matrix product."""
+    """x [rows, columns] + bias [columns]."""
 
     def __init__(self) -> None:
         super().__init__()
         self.bias_add = ops.BiasAdd()
-        self.matmul = ops.MatMul()
+        self.sum_rows = SumRows()
 
     def construct(self, x: ms.Tensor, bias: ms.Tensor) -> ms.Tensor:
         """Return x + bias."""
@@ -58,7 +71,7 @@ class AddBias(nn.Cell):
 
     def bprop(self, x: ms.Tensor, bias: ms.Tensor, out: ms.Tensor, dout: ms.Tensor) -> tuple:
         """Return the gradients of x and bias."""
-        return dout, _sum_rows(self.matmul, dout)
+        return dout, self.sum_rows(dout)
 
 
 class Gelu(nn.Cell):
@@ -70,11 +83,16 @@ class Gelu(nn.Cell):
 
     def __init__(self) -> None:
         super().__init__()
+        self.fused = kernels_in_use()
+        if self.fused:
+            self.value, self.slope = kernel("GeluForward"), kernel("GeluBackward")
         self.exp = ops.Exp()
         self.sigmoid = ops.Sigmoid()
 
     def construct(self, x: ms.Tensor) -> tuple:
-        """Return (GELU(x), Phi(x)), both of x's shape."""
+        """Return (GELU(x), Phi(x)), both of x's shape; by a kernel (GELU(x),)."""
+        if self.fused:
+            return (self.value(x),)
         square = x * x
         polynomial = ((_GELU_C6 * square + _GELU_C5) * square + _GELU_C4) * square + _GELU_C3
         polynomial = ((polynomial * square + _GELU_C2) * square + _GELU_C1) * square + _GELU_C0
@@ -83,6 +101,8 @@ class Gelu(nn.Cell):
 
     def bprop(self, x: ms.Tensor, out: tuple, dout: tuple) -> tuple:
         """d GELU / dx = Phi(x) + x * phi(x)."""
+        if self.fused:
+            return (self.slope(x, dout[0]),)
         density = self.exp(x * x * -0.5) * _INVERSE_SQRT_TWO_PI
         return (dout[0] * (out[1] + x * density),)
 
@@ -95,16 +115,23 @@ class GeluTanh(nn.Cell):
 
     def __init__(self) -> None:
         super().__init__()
+        self.fused = kernels_in_use()
+        if self.fused:
+            self.value, self.slope = kernel("GeluTanhForward"), kernel("GeluTanhBackward")
         self.sigmoid = ops.Sigmoid()
 
     def construct(self, x: ms.Tensor) -> tuple:
-        """Return (GELU(x), the sigmoid), both of x's shape."""
+        """Return (GELU(x), the sigmoid), both of x's shape; by a kernel (GELU(x),)."""
+        if self.fused:
+            return (self.value(x),)
         polynomial = x * x * (_SQRT_EIGHT_OVER_PI * _TANH_CUBIC) + _SQRT_EIGHT_OVER_PI
         gate = self.sigmoid(polynomial * x)
         return x * gate, gate
 
     def bprop(self, x: ms.Tensor, out: tuple, dout: tuple) -> tuple:
         """d / dx x s(v(x)) = s + x s (1 - s) v'(x)."""
+        if self.fused:
+            return (self.slope(x, dout[0]),)
         gate = out[1]
         slope = x * x * (3.0 * _SQRT_EIGHT_OVER_PI * _TANH_CUBIC) + _SQRT_EIGHT_OVER_PI
         return (dout[0] * gate * (1.0 + x * (1.0 - gate) * slope),)
@@ -127,8 +154,13 @@ class Normalize(nn.Cell):
 
     def __init__(self, epsilon: float) -> None:
         super().__init__()
+        self.fused = kernels_in_use()
+        if self.fused:
+            self.forward, self.backward = kernel("LayerNormForward"), kernel("LayerNormBackward")
+            self.settings = ms.Tensor([epsilon], ms.float32)
         self.epsilon = epsilon
         self.matmul = ops.MatMul()
+        self.sum_rows = SumRows()
         self.bias_add = ops.BiasAdd()
         self.rsqrt = ops.Rsqrt()
 
@@ -137,7 +169,12 @@ class Normalize(nn.Cell):
         return self.matmul(x, ops.ones((x.shape[1], 1), x.dtype)) * (1.0 / x.shape[1])
 
     def construct(self, x: ms.Tensor, weight: ms.Tensor, bias: ms.Tensor) -> tuple:
-        """Return (normalised x * weight + bias, normalised x, 1 / standard deviation)."""
+        """Return (normalised x * weight + bias, normalised x, 1 / standard deviation).
+
+        By a kernel the second one is the mean of each row.
+        """
+        if self.fused:
+            return self.forward(x, weight, bias, self.settings)
         rows, columns = x.shape
         centred = x - repeat_column(self.mean(x), columns)
         rstd = self.rsqrt(self.mean(centred * centred) + self.epsilon)
@@ -148,15 +185,39 @@ class Normalize(nn.Cell):
     def bprop(
         self, x: ms.Tensor, weight: ms.Tensor, bias: ms.Tensor, out: tuple, dout: tuple
     ) -> tuple:
-        """Gradients of x, weight and bias from the saved normalised values."""
+        """Gradients of x, weight and bias from the saved values."""
+        if self.fused:
+            return self.backward(x, weight, out[1], out[2], dout[0])
         normalised, rstd = out[1], out[2]
         rows, columns = x.shape
         dnormalised = dout[0] * repeat_row(weight, rows)
         mean = repeat_column(self.mean(dnormalised), columns)
         projection = repeat_column(self.mean(dnormalised * normalised), columns)
         dx = (dnormalised - mean - normalised * projection) * repeat_column(rstd, columns)
-        dweight = _sum_rows(self.matmul, dout[0] * normalised)
-        return dx, dweight, _sum_rows(self.matmul, dout[0])
+        return dx, self.sum_rows(dout[0] * normalised), self.sum_rows(dout[0])
+
+
+class DropMasked(nn.Cell):
+    """x * keep * scale with keep of bool, for dropout."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.fused = kernels_in_use()
+        if self.fused:
+            self.apply_mask = kernel("DropoutApply")
+            self.settings = ms.Tensor([scale], ms.float32)
+        self.scale = scale
+        self.cast = ops.Cast()
+
+    def construct(self, x: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
+        """Return the values that are kept, scaled, and 0 for the others."""
+        if self.fused:
+            return self.apply_mask(x, keep, self.settings)
+        return x * (self.cast(keep, x.dtype) * self.scale)
+
+    def bprop(self, x: ms.Tensor, keep: ms.Tensor, out: ms.Tensor, dout: ms.Tensor) -> tuple:
+        """The gradient is dropped where the value was."""
+        return self.construct(dout, keep), ops.zeros_like(keep)
 
 
 class Softmax(nn.Cell):
@@ -279,11 +340,21 @@ class WeightedCrossEntropy(nn.Cell):
 
     def __init__(self) -> None:
         super().__init__()
+        self.fused = kernels_in_use()
+        if self.fused:
+            self.forward = kernel("CrossEntropyForward")
+            self.backward = kernel("CrossEntropyBackward")
         self.log_softmax = ops.LogSoftmax(-1)
         self.exp = ops.Exp()
 
     def construct(self, logits: ms.Tensor, labels: ms.Tensor, weights: ms.Tensor) -> tuple:
-        """logits [rows, classes], labels int32 [rows], weights [rows] -> (sum [], log p)."""
+        """logits [rows, classes], labels int32 [rows], weights [rows] -> (sum [], log p).
+
+        By a kernel the second one is p.
+        """
+        if self.fused:
+            loss, probabilities = self.forward(logits, labels, weights)
+            return ops.reshape(loss, ()), probabilities
         log_probabilities = self.log_softmax(logits)
         picked = ops.gather_elements(log_probabilities, 1, ops.reshape(labels, (-1, 1)))
         return -ops.sum(ops.reshape(picked, (-1,)) * weights), log_probabilities
@@ -292,6 +363,10 @@ class WeightedCrossEntropy(nn.Cell):
         self, logits: ms.Tensor, labels: ms.Tensor, weights: ms.Tensor, out: tuple, dout: tuple
     ) -> tuple:
         """dlogits = weight * (softmax - one-hot)."""
+        if self.fused:
+            dloss = ops.reshape(dout[0], (1,))
+            dlogits = self.backward(out[1], labels, weights, dloss)
+            return dlogits, ops.zeros_like(labels), ops.zeros_like(weights)
         row_scale = ops.reshape(weights * dout[0], (-1, 1))
         one_hot = ops.one_hot(
             labels, logits.shape[1], ms.Tensor(1.0, logits.dtype), ms.Tensor(0.0, logits.dtype)

@@ -9,8 +9,11 @@ import mindspore as ms
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import initializer
 
+from mindmlm.kernels import kernels_in_use
+from mindmlm.models.attention import Attend
 from mindmlm.models.functional import (
     AddBias,
+    DropMasked,
     Gelu,
     GeluTanh,
     JoinHeads,
@@ -110,13 +113,12 @@ class Dropout(nn.Cell):
     def __init__(self, probability: float) -> None:
         super().__init__()
         self.probability = probability
-        self.scale = 1.0 / (1.0 - probability)
-        self.cast = ops.Cast()
+        self.drop = DropMasked(1.0 / (1.0 - probability))
 
     def construct(self, x: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
         """Return x * keep / (1 - probability)."""
         if self.training and self.probability > 0.0:
-            return x * (self.cast(ops.reshape(keep, x.shape), x.dtype) * self.scale)
+            return self.drop(x, ops.reshape(keep, x.shape))
         return x
 
 
@@ -157,6 +159,9 @@ class SelfAttention(nn.Cell):
         self.split = SplitHeads(head_size)
         self.join = JoinHeads()
         self.repeat = ops.Tile()
+        self.fused = kernels_in_use() and compute_dtype == "float32"
+        if self.fused:
+            self.attend = Attend(head_size, dropout)
 
     def split_heads(self, x: ms.Tensor, batch: int) -> ms.Tensor:
         """[batch * sequence, heads * size] -> [batch, heads, sequence, size]."""
@@ -169,6 +174,9 @@ class SelfAttention(nn.Cell):
 
     def construct(self, x: ms.Tensor, bias: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
         """Return the attention output, [batch * sequence, hidden]."""
+        if self.fused:
+            mixed = self.attend(self.query(x), self.key(x), self.value(x), bias, keep)
+            return self.output(mixed)
         batch = x.shape[0] // bias.shape[3]
         query = self.split_heads(self.query(x) * self.scale, batch)
         key = self.split_heads(self.key(x), batch)

@@ -7,6 +7,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, nn, ops
 
+from mindmlm.kernels import kernel, kernels_in_use
+
 FIRST_MOMENT = "first_moment."
 SECOND_MOMENT = "second_moment."
 PART = "part."
@@ -41,8 +43,8 @@ class AdamW(nn.Cell):
 
     The update is torch.optim.AdamW's: with t updates done before this one,
     `p -= lr * wd * p; p -= lr * m_hat / (sqrt(v_hat) + eps)`. Bias correction is folded into the
-    step size and eps on the host (Kingma & Ba 2015, end of section 2), so the fused kernel makes
-    one pass over the parameters.
+    step size and eps on the host (Kingma & Ba 2015, end of section 2), so the fused kernel, ours
+    where it can be used, else MindSpore's, makes one pass over the parameters.
     """
 
     def __init__(self, parameters: Sequence[Parameter], settings: AdamWSettings) -> None:
@@ -54,7 +56,11 @@ class AdamW(nn.Cell):
         self.decayed = tuple(
             settings.weight_decay > 0.0 and is_decayed(value.name) for value in parameters
         )
-        self.adam = ops.Adam()
+        self.fused = kernels_in_use()
+        self.adam = kernel("AdamWUpdate") if self.fused else ops.Adam()
+        self.one = ms.Tensor(1.0, ms.float32)
+        self.new1 = ms.Tensor(1.0 - settings.beta1, ms.float32)
+        self.new2 = ms.Tensor(1.0 - settings.beta2, ms.float32)
         self.assign = ops.Assign()
         self.zero = ms.Tensor(0.0, ms.float32)
         self.beta1 = ms.Tensor(settings.beta1, ms.float32)
@@ -95,6 +101,8 @@ class AdamW(nn.Cell):
         *gradients: ms.Tensor,
     ) -> ms.Tensor:
         """Update every parameter with gradient * gradient_factor."""
+        if self.fused:
+            return self.update_fused(step_size, eps, kept, gradient_factor, gradients)
         last = gradient_factor
         for index in range(len(self.parameters)):
             value = self.parameters[index]
@@ -114,6 +122,31 @@ class AdamW(nn.Cell):
                     self.beta2,
                     eps,
                     gradient,
+                ),
+            )
+        return last
+
+    def update_fused(
+        self,
+        step_size: ms.Tensor,
+        eps: ms.Tensor,
+        kept: ms.Tensor,
+        gradient_factor: ms.Tensor,
+        gradients: tuple[ms.Tensor, ...],
+    ) -> ms.Tensor:
+        """Update every parameter by one operator, which changes it and its moments in place."""
+        common = (step_size, eps, self.new1, self.new2, gradient_factor)
+        plain, decayed = ops.stack((*common, self.one)), ops.stack((*common, kept))
+        last = gradient_factor
+        for index in range(len(self.parameters)):
+            last = ops.depend(
+                last,
+                self.adam(
+                    self.parameters[index],
+                    self.first_moments[index],
+                    self.second_moments[index],
+                    gradients[index],
+                    decayed if self.decayed[index] else plain,
                 ),
             )
         return last

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
+from mindmlm.kernels import operators
+from mindmlm.models.attention import Attend
 from mindmlm.models.functional import (
     AddBias,
+    DropMasked,
     Gelu,
     GeluTanh,
     JoinHeads,
@@ -20,6 +23,15 @@ from mindmlm.models.functional import (
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("graph_mode")
+
+
+@pytest.fixture(autouse=True, params=["fused", "plain"])
+def form(request, monkeypatch):
+    """Every test is of both forms of the operators."""
+    if request.param == "plain":
+        monkeypatch.setattr(operators, "_loads", lambda: False)
+    assert operators.kernels_in_use() is (request.param == "fused")
+    return request.param
 
 
 class First(nn.Cell):
@@ -71,14 +83,33 @@ def test_tanh_gelu_is_within_1e_6_of_its_definition():
     assert np.abs(GeluTanh()(ms.Tensor(x))[0].asnumpy() - exact).max() <= 1e-6
 
 
-@pytest.mark.parametrize(("cell", "approximate"), [(Gelu(), "none"), (GeluTanh(), "tanh")])
-def test_gelu_gradients(cell, approximate):
+@pytest.mark.parametrize(("kind", "approximate"), [(Gelu, "none"), (GeluTanh, "tanh")])
+def test_gelu_gradients(kind, approximate):
     rng = np.random.default_rng(3)
     x = (rng.standard_normal((31, 17)) * 3).astype(np.float32)
     dout = rng.standard_normal(x.shape).astype(np.float32)
     function = lambda a: torch.nn.functional.gelu(a, approximate=approximate)  # noqa: E731
     (expected,) = torch_gradients(function, [x], dout)
-    np.testing.assert_allclose(gradients_of(First(cell), [x], dout)[0], expected, atol=3e-5)
+    np.testing.assert_allclose(gradients_of(First(kind()), [x], dout)[0], expected, atol=3e-5)
+
+
+@pytest.mark.parametrize("kind", [Gelu, GeluTanh])
+def test_what_is_not_finite_stays_so(kind):
+    x = np.array([np.nan, np.inf, 0.0], np.float32)
+    y = kind()(ms.Tensor(x))[0].asnumpy()
+    assert np.isnan(y[0])
+    assert np.isinf(y[1]) or np.isnan(y[1])
+    assert y[2] == 0.0
+
+
+def test_dropping_and_its_gradient():
+    rng = np.random.default_rng(9)
+    x, dout = rng.standard_normal((2, 70, 33)).astype(np.float32)
+    keep = rng.random(x.shape) < 0.7
+    kept = np.where(keep, np.float32(1.25), np.float32(0))
+    cell = DropMasked(1.25)
+    np.testing.assert_array_equal(cell(ms.Tensor(x), ms.Tensor(keep)).asnumpy(), x * kept)
+    np.testing.assert_array_equal(gradients_of(cell, [x, keep], dout)[0], dout * kept)
 
 
 def test_normalize_equals_layer_norm():
@@ -152,3 +183,54 @@ def test_cross_entropy_counts_only_weighted_rows():
     (reference,) = torch_gradients(function, [logits], np.float32(2.0))
     np.testing.assert_allclose(dlogits, reference, atol=2e-5)
     assert not dlogits[weights == 0].any()
+
+
+def attention_problem(rng, batch, sequence, heads, size, kind):
+    """Query, key, value, bias and keep of random attention."""
+    parts = [
+        rng.standard_normal((batch * sequence, heads * size)).astype(np.float32) for _ in "qkv"
+    ]
+    if kind == "causal":
+        hidden = np.triu(np.ones((1, 1, sequence, sequence)), 1)
+    elif kind == "padding":
+        lengths = rng.integers(1, sequence + 1, batch)
+        hidden = (np.arange(sequence) >= lengths[:, None])[:, None, None, :]
+    else:
+        documents = np.sort(rng.integers(1, 4, (batch, sequence)))
+        hidden = (documents[:, None, :] != documents[:, :, None])[:, None]
+    keep = rng.random((batch, heads, sequence, sequence)) < 0.8
+    return parts, (hidden * np.float32(-1e9)).astype(np.float32), keep
+
+
+@pytest.mark.parametrize("kind", ["causal", "padding", "documents"])
+@pytest.mark.parametrize(
+    ("batch", "sequence", "heads", "size"), [(2, 5, 1, 3), (1, 41, 2, 20), (3, 80, 2, 64)]
+)
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_attention_equals_its_definition(form, kind, batch, sequence, heads, size, dropout):
+    if form == "plain":
+        pytest.skip("the plain form is in the attention layer; see test_bert_parity")
+    rng = np.random.default_rng(sequence)
+    parts, bias, keep = attention_problem(rng, batch, sequence, heads, size, kind)
+    dout = rng.standard_normal(parts[0].shape).astype(np.float32)
+
+    def split(x):
+        return x.reshape(batch, sequence, heads, size).transpose(1, 2)
+
+    def function(query, key, value):
+        scores = split(query) @ split(key).transpose(2, 3) / math.sqrt(size) + torch.tensor(bias)
+        chances = torch.softmax(scores, -1)
+        if dropout:
+            chances = chances * torch.tensor(keep) / (1 - dropout)
+        return (chances @ split(value)).transpose(1, 2).reshape(query.shape)
+
+    cell = Attend(size, dropout)
+    expected = function(*(torch.tensor(part, dtype=torch.float64) for part in parts)).numpy()
+    inputs = [*parts, bias, keep]
+    for training in (True, False) if dropout == 0.0 else (True,):
+        cell.set_train(training)
+        forward = cell(*map(ms.Tensor, inputs)).asnumpy()
+        np.testing.assert_allclose(forward, expected, atol=2e-6)
+        ours = gradients_of(cell, inputs, dout)[:3]
+        for gradient, theirs in zip(ours, torch_gradients(function, parts, dout), strict=True):
+            np.testing.assert_allclose(gradient, theirs, atol=1e-5)

@@ -54,7 +54,7 @@ def operators(graph_mode):
             self.normalize = functional.Normalize(1e-12)
 
         def construct(self, x, row):
-            return self.normalize(x, row, row)[0]
+            return self.normalize(x, row, row)[0] * x
 
     class Softmax(nn.Cell):
         def __init__(self):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Parameter
 
+from mindmlm.kernels import operators
 from mindmlm.optim.adamw import FIRST_MOMENT, SECOND_MOMENT, AdamW, AdamWSettings, is_decayed
 
 torch = pytest.importorskip("torch")
@@ -44,12 +45,16 @@ def test_only_biases_and_norms_are_not_decayed():
     [AdamWSettings(), AdamWSettings(beta1=0.8, beta2=0.95, eps=1e-8, weight_decay=0.3)],
     ids=["defaults", "others"],
 )
-def test_twenty_updates_equal_torch(settings):
+@pytest.mark.parametrize("fused", [True, False], ids=["fused", "plain"])
+def test_twenty_updates_equal_torch(settings, fused, monkeypatch):
+    if not fused:
+        monkeypatch.setattr(operators, "_loads", lambda: False)
     rng = np.random.default_rng(11)
     start = {name: rng.standard_normal(s).astype(np.float32) for name, s in SHAPES.items()}
     ours = [Parameter(ms.Tensor(value), name=name) for name, value in start.items()]
     theirs = {name: torch.tensor(v, dtype=torch.float64) for name, v in start.items()}
     optimizer = AdamW(ours, settings)
+    assert optimizer.fused is fused
     reference = torch_optimizer(theirs, settings)
     for step in range(STEPS):
         learning_rate = float(rng.uniform(1e-4, 1e-2))

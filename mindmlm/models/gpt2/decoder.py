@@ -10,9 +10,13 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn, ops
 
+from mindmlm.kernels import kernel, kernels_in_use
 from mindmlm.models.gpt2.heads import GPT2LMHeadModel
 from mindmlm.models.gpt2.model import GPT2Layer
-from mindmlm.models.layers import LayerNorm, SelfAttention, causal_document_bias
+from mindmlm.models.layers import Dense, LayerNorm, SelfAttention, causal_document_bias
+
+# For more sequences than this a product is bound by arithmetic, which MindSpore's does faster.
+_FEW = 16
 
 
 class Cache(nn.Cell):
@@ -129,6 +133,46 @@ class _StepLayer(_CachedLayer):
         return x + layer.output(inner)
 
 
+class _FusedStepLayer(_CachedLayer):
+    """`_StepLayer` by kernels that read each weight once; for layers that are not divided."""
+
+    def __init__(self, layer: GPT2Layer, cache: Cache) -> None:
+        super().__init__(layer, cache)
+        self.dense, self.dense_add = kernel("DenseOfFew"), kernel("DenseAddOfFew")
+        self.attend = kernel("AttendToCache")
+        self.scale = ms.Tensor([self.attention.scale], ms.float32)
+
+    @staticmethod
+    def fits(layer: GPT2Layer, sequences: int) -> bool:
+        """Whether the layer is whole, computes in float32, and the sequences are few."""
+        attention = layer.attention
+        if sequences > _FEW:
+            return False
+        if not (kernels_in_use() and isinstance(attention, SelfAttention) and attention.fused):
+            return False
+        parts = (attention.query, attention.output, layer.intermediate, layer.output)
+        return all(isinstance(part, Dense) for part in parts)
+
+    def construct(self, x: ms.Tensor, bias: ms.Tensor, rows: ms.Tensor) -> ms.Tensor:
+        layer, attention, cache = self.layer, self.attention, self.cache
+        normalised = layer.attention_norm(x)
+        query, key, value = attention.query, attention.key, attention.value
+        context = self.attend(
+            self.dense(normalised, query.weight, query.bias),
+            self.dense(normalised, key.weight, key.bias),
+            self.dense(normalised, value.weight, value.bias),
+            cache.keys,
+            cache.values,
+            bias,
+            rows,
+            self.scale,
+        )
+        output, first, second = attention.output, layer.intermediate, layer.output
+        x = self.dense_add(context, output.weight, output.bias, x)
+        inner = self.dense(layer.feed_forward_norm(x), first.weight, first.bias)
+        return self.dense_add(layer.activation(inner), second.weight, second.bias, x)
+
+
 class _Decode(nn.Cell):
     """What both passes share: embeddings before the layers, the head behind them."""
 
@@ -193,10 +237,16 @@ class Step(_Decode):
     def __init__(self, model: GPT2LMHeadModel, caches: list[Cache]) -> None:
         super().__init__(model)
         layers = zip(model.gpt2.layers, caches, strict=True)
-        cells = [_StepLayer(layer, cache) for layer, cache in layers]
+        self.fused = all(
+            _FusedStepLayer.fits(layer, caches[0].sequences) for layer in model.gpt2.layers
+        )
+        kind = _FusedStepLayer if self.fused else _StepLayer
+        cells = [kind(layer, cache) for layer, cache in layers]
         self.layers = nn.CellList(cells, auto_prefix=False)
         self.heads = caches[0].heads
         self.repeat = ops.Tile()
+        if self.fused:
+            self.product = kernel("ProductOfFew")
 
     def construct(
         self,
@@ -215,9 +265,12 @@ class Step(_Decode):
             rows: see `Cache.append`.
         """
         x = self.enter(x, ids, positions)
-        bias = self.repeat(bias, (1, self.heads, 1, 1))
+        if not self.fused:
+            bias = self.repeat(bias, (1, self.heads, 1, 1))
         for layer in self.layers:
             x = layer(x, bias, rows)
+        if self.fused and self.span.last:
+            return self.product(self.final_norm(x), self.embeddings.word)
         return self.leave(x)
 
 
