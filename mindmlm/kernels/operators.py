@@ -52,6 +52,14 @@ def _product(x: Shape, weight: Shape, *others: Shape) -> Shape:
     return [x[0], weight[0]]
 
 
+def _input_gradient(dy: Shape, weight: Shape) -> Shape:
+    return [dy[0], weight[1]]
+
+
+def _weight_gradient(dy: Shape, x: Shape) -> Shape:
+    return [dy[1], x[1]]
+
+
 # The shapes of what each kernel returns, and how many tensors these are. What it takes stands above
 # it in the C++ source. All results are float32.
 _KERNELS: dict[str, tuple[Any, int]] = {
@@ -70,9 +78,11 @@ _KERNELS: dict[str, tuple[Any, int]] = {
     "DropoutApply": (_first, 1),
     "CrossEntropyForward": (_loss, 2),
     "CrossEntropyBackward": (_first, 1),
-    "ProductOfFew": (_product, 1),
-    "DenseOfFew": (_product, 1),
-    "DenseAddOfFew": (_product, 1),
+    "Product": (_product, 1),
+    "DenseForward": (_product, 1),
+    "DenseAdd": (_product, 1),
+    "InputGradient": (_input_gradient, 1),
+    "WeightGradient": (_weight_gradient, 1),
     "AttendToCache": (_first, 1),
     "SquareSum": (_scalar, 1),
     "AdamWUpdate": (_scalar, 1),

@@ -11,6 +11,7 @@ from mindspore.common.initializer import initializer
 
 from mindmlm.kernels import kernels_in_use
 from mindmlm.models.attention import Attend
+from mindmlm.models.products import Product, ProductWithBias
 from mindmlm.models.functional import (
     AddBias,
     DropMasked,
@@ -50,9 +51,10 @@ class Matmul(nn.Cell):
     def __init__(self, compute_dtype: str, transpose_b: bool = True, batched: bool = False) -> None:
         super().__init__()
         self.low_precision = compute_dtype != "float32"
+        self.fused = kernels_in_use() and transpose_b and not (batched or self.low_precision)
         self.dtype = getattr(ms, compute_dtype)
         operator = ops.BatchMatMul if batched else ops.MatMul
-        self.matmul = operator(transpose_b=transpose_b)
+        self.matmul = Product() if self.fused else operator(transpose_b=transpose_b)
         self.cast = ops.Cast()
 
     def construct(self, a: ms.Tensor, b: ms.Tensor) -> ms.Tensor:
@@ -70,11 +72,15 @@ class Dense(nn.Cell):
         super().__init__()
         self.weight = parameter((out_features, in_features), "weight")
         self.bias = parameter((out_features,), "bias")
+        # A plan may put another Cell here, whose result is a sum over several devices.
         self.matmul = Matmul(compute_dtype)
         self.add_bias = AddBias()
+        self.with_bias = ProductWithBias() if self.matmul.fused else None
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """[rows, in_features] -> [rows, out_features]."""
+        if self.matmul.fused:
+            return self.with_bias(x, self.weight, self.bias)
         return self.add_bias(self.matmul(x, self.weight), self.bias)
 
 

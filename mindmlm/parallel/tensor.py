@@ -22,10 +22,12 @@ class Divided(nn.Cell):
 
 
 class Summed(nn.Cell):
-    """A cell whose result on each member of a group is a summand of the whole one."""
+    """A matrix product whose result on each member of a group is a summand of the whole one."""
 
     def __init__(self, cell: nn.Cell, group: Group) -> None:
         super().__init__(auto_prefix=False)
+        # Nothing may be added before the sum.
+        self.fused = False
         self.cell = cell
         self.leave = LeaveParts(group)
 

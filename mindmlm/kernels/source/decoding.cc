@@ -1,75 +1,9 @@
-// One position of a few sequences: products that read each weight once, and attention to a cache.
-#include "small_product.h"
+// Attention of one position of each sequence to the keys and values of those before it.
+#include "common.h"
 
-using namespace mindmlm;
+using mindmlm::exponential;
 
 namespace {
-
-// Outputs and rows that are worked on at a time, so that all sums stay in registers.
-constexpr int kOutputs = 2, kRows = 4;
-// Outputs that a thread takes at a time.
-constexpr int64_t kOutputChunk = 64;
-
-float total(Lanes sums) {
-  float result = 0.0f;
-  for (int lane = 0; lane < kLanes; ++lane) result += sums[lane];
-  return result;
-}
-
-// Dot products of `n_rows` rows of x with `n_outputs` rows of the weight.
-template <int n_rows, int n_outputs>
-void dot(const float *x, const float *weight, int64_t inner, float sums[kRows][kOutputs]) {
-  Lanes lanes[n_rows][n_outputs] = {};
-  const int64_t whole = inner / kLanes * kLanes;
-  for (int64_t k = 0; k < whole; k += kLanes) {
-    Lanes weights[n_outputs];
-    for (int o = 0; o < n_outputs; ++o)
-      weights[o] = *reinterpret_cast<const Lanes *>(weight + o * inner + k);
-    for (int r = 0; r < n_rows; ++r) {
-      const Lanes values = *reinterpret_cast<const Lanes *>(x + r * inner + k);
-      for (int o = 0; o < n_outputs; ++o) lanes[r][o] += values * weights[o];
-    }
-  }
-  for (int r = 0; r < n_rows; ++r)
-    for (int o = 0; o < n_outputs; ++o) {
-      sums[r][o] = total(lanes[r][o]);
-      for (int64_t k = whole; k < inner; ++k) sums[r][o] += x[r * inner + k] * weight[o * inner + k];
-    }
-}
-
-template <int n_outputs>
-void dot_rows(int64_t n_rows, const float *x, const float *weight, int64_t inner,
-              float sums[kRows][kOutputs]) {
-  switch (n_rows) {
-    case 1: return dot<1, n_outputs>(x, weight, inner, sums);
-    case 2: return dot<2, n_outputs>(x, weight, inner, sums);
-    case 3: return dot<3, n_outputs>(x, weight, inner, sums);
-    default: return dot<4, n_outputs>(x, weight, inner, sums);
-  }
-}
-
-// y = finish(x weight'), finish(value, row, output) for each value.
-template <typename Finish>
-void product(const float *x, const float *weight, float *y, int64_t rows, int64_t inner,
-             int64_t outputs, Finish finish) {
-#pragma omp parallel for schedule(static)
-  for (int64_t chunk = 0; chunk < outputs; chunk += kOutputChunk) {
-    const int64_t stop = std::min(chunk + kOutputChunk, outputs);
-    for (int64_t o = chunk; o < stop; o += kOutputs) {
-      const int64_t n_outputs = std::min<int64_t>(kOutputs, stop - o);
-      for (int64_t r = 0; r < rows; r += kRows) {
-        const int64_t n_rows = std::min<int64_t>(kRows, rows - r);
-        float sums[kRows][kOutputs];
-        const float *left = x + r * inner, *right = weight + o * inner;
-        if (n_outputs == kOutputs) dot_rows<kOutputs>(n_rows, left, right, inner, sums);
-        else dot_rows<1>(n_rows, left, right, inner, sums);
-        for (int64_t i = 0; i < n_rows; ++i)
-          for (int64_t j = 0; j < n_outputs; ++j)
-            y[(r + i) * outputs + o + j] = finish(sums[i][j], r + i, o + j);
-      }
-    }
-  }
-}
 
 constexpr float kHidden = -1.0e8f;
 
@@ -98,30 +32,6 @@ void attend_one(const float *query, const float *keys, const float *values, cons
 }
 
 }  // namespace
-
-// x [rows, inner], weight [outputs, inner] -> x weight'
-MINDMLM_KERNEL(ProductOfFew) {
-  product(arguments.floats(0), arguments.floats(1), arguments.floats(2), arguments.rows(0),
-          arguments.last(0), arguments.size(1, 0), [](float value, int64_t, int64_t) { return value; });
-}
-
-// x, weight, bias [outputs] -> x weight' + bias
-MINDMLM_KERNEL(DenseOfFew) {
-  const float *bias = arguments.floats(2);
-  product(arguments.floats(0), arguments.floats(1), arguments.floats(3), arguments.rows(0),
-          arguments.last(0), arguments.size(1, 0),
-          [=](float value, int64_t, int64_t output) { return value + bias[output]; });
-}
-
-// x, weight, bias, residual [rows, outputs] -> x weight' + bias + residual
-MINDMLM_KERNEL(DenseAddOfFew) {
-  const float *bias = arguments.floats(2), *residual = arguments.floats(3);
-  const int64_t outputs = arguments.size(1, 0);
-  product(arguments.floats(0), arguments.floats(1), arguments.floats(4), arguments.rows(0),
-          arguments.last(0), outputs, [=](float value, int64_t row, int64_t output) {
-            return value + bias[output] + residual[row * outputs + output];
-          });
-}
 
 // query, key, value [sequences, heads * size], keys, values [sequences * heads * capacity, size],
 // bias [sequences, 1, 1, capacity], rows int32 [sequences * heads], scale [1] -> context as query.

@@ -15,9 +15,6 @@ from mindmlm.models.gpt2.heads import GPT2LMHeadModel
 from mindmlm.models.gpt2.model import GPT2Layer
 from mindmlm.models.layers import Dense, LayerNorm, SelfAttention, causal_document_bias
 
-# For more sequences than this a product is bound by arithmetic, which MindSpore's does faster.
-_FEW = 16
-
 
 class Cache(nn.Cell):
     """Keys and values of one layer: two tables [sequences * heads * capacity, head size].
@@ -134,20 +131,18 @@ class _StepLayer(_CachedLayer):
 
 
 class _FusedStepLayer(_CachedLayer):
-    """`_StepLayer` by kernels that read each weight once; for layers that are not divided."""
+    """`_StepLayer` by fewer and fused operators; for layers that are not divided."""
 
     def __init__(self, layer: GPT2Layer, cache: Cache) -> None:
         super().__init__(layer, cache)
-        self.dense, self.dense_add = kernel("DenseOfFew"), kernel("DenseAddOfFew")
+        self.dense, self.dense_add = kernel("DenseForward"), kernel("DenseAdd")
         self.attend = kernel("AttendToCache")
         self.scale = ms.Tensor([self.attention.scale], ms.float32)
 
     @staticmethod
-    def fits(layer: GPT2Layer, sequences: int) -> bool:
-        """Whether the layer is whole, computes in float32, and the sequences are few."""
+    def fits(layer: GPT2Layer) -> bool:
+        """Whether the layer is whole and computes in float32."""
         attention = layer.attention
-        if sequences > _FEW:
-            return False
         if not (kernels_in_use() and isinstance(attention, SelfAttention) and attention.fused):
             return False
         parts = (attention.query, attention.output, layer.intermediate, layer.output)
@@ -237,16 +232,14 @@ class Step(_Decode):
     def __init__(self, model: GPT2LMHeadModel, caches: list[Cache]) -> None:
         super().__init__(model)
         layers = zip(model.gpt2.layers, caches, strict=True)
-        self.fused = all(
-            _FusedStepLayer.fits(layer, caches[0].sequences) for layer in model.gpt2.layers
-        )
+        self.fused = all(_FusedStepLayer.fits(layer) for layer in model.gpt2.layers)
         kind = _FusedStepLayer if self.fused else _StepLayer
         cells = [kind(layer, cache) for layer, cache in layers]
         self.layers = nn.CellList(cells, auto_prefix=False)
         self.heads = caches[0].heads
         self.repeat = ops.Tile()
         if self.fused:
-            self.product = kernel("ProductOfFew")
+            self.product = kernel("Product")
 
     def construct(
         self,
