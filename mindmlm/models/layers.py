@@ -11,7 +11,6 @@ from mindspore.common.initializer import initializer
 
 from mindmlm.kernels import kernels_in_use
 from mindmlm.models.attention import Attend
-from mindmlm.models.products import Product, ProductWithBias
 from mindmlm.models.functional import (
     AddBias,
     DropMasked,
@@ -23,6 +22,7 @@ from mindmlm.models.functional import (
     Softmax,
     SplitHeads,
 )
+from mindmlm.models.products import Product, ProductWithBias
 from mindmlm.models.spans import Span
 
 _ACTIVATIONS: dict[str, type[nn.Cell]] = {"gelu": Gelu, "gelu_tanh": GeluTanh, "relu": Relu}
