@@ -75,7 +75,8 @@ class Dense(nn.Cell):
         # A plan may put another Cell here, whose result is a sum over several devices.
         self.matmul = Matmul(compute_dtype)
         self.add_bias = AddBias()
-        self.with_bias = ProductWithBias() if self.matmul.fused else None
+        if self.matmul.fused:
+            self.with_bias = ProductWithBias()
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """[rows, in_features] -> [rows, out_features]."""

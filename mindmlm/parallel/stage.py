@@ -11,9 +11,10 @@ import mindspore as ms
 from mindspore import Parameter, ParameterTuple, nn, ops
 
 from mindmlm.models.functional import InnerProduct
+from mindmlm.models.graph import Graph
 
 
-class ForwardBackward(nn.Cell):
+class ForwardBackward(Graph):
     """Loss, and gradients of the input activations and of parameters, of one micro-batch."""
 
     def __init__(self, loss: nn.Cell, parameters: Sequence[Parameter]) -> None:

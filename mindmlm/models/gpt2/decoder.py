@@ -13,6 +13,7 @@ from mindspore import Parameter, nn, ops
 from mindmlm.kernels import kernel, kernels_in_use
 from mindmlm.models.gpt2.heads import GPT2LMHeadModel
 from mindmlm.models.gpt2.model import GPT2Layer
+from mindmlm.models.graph import Graph
 from mindmlm.models.layers import Dense, LayerNorm, SelfAttention, causal_document_bias
 
 
@@ -168,7 +169,7 @@ class _FusedStepLayer(_CachedLayer):
         return self.dense_add(layer.activation(inner), second.weight, second.bias, x)
 
 
-class _Decode(nn.Cell):
+class _Decode(Graph):
     """What both passes share: embeddings before the layers, the head behind them."""
 
     def __init__(self, model: GPT2LMHeadModel) -> None:
