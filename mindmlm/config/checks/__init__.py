@@ -42,6 +42,7 @@ from mindmlm.config.checks.model import (
     vocabulary_fits_embedding,
 )
 from mindmlm.config.checks.optimization import one_warmup, rate_falls, warmup_fits_schedule
+from mindmlm.config.checks.pairs import pairs_have_a_head, pairs_have_an_engine, pairs_have_rows
 from mindmlm.config.checks.parallel import (
     engine_has_mode,
     every_process_can_read,
@@ -79,6 +80,9 @@ CONSISTENCY: tuple[Check, ...] = (
     rows_fit_positions,
     predictions_fit_rows,
     bucket_lengths_ascend,
+    pairs_have_a_head,
+    pairs_have_rows,
+    pairs_have_an_engine,
     mask_probabilities,
     mixture_has_weights,
     macbert_has_words,
