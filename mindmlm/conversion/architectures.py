@@ -16,7 +16,7 @@ from mindmlm.models.plan import ParallelPlan
 
 POOLER = "bert.pooler."
 # Patterns of the parameters that are new when a language model learns a task.
-TASK_HEADS = ("qa.*", "seq_relationship.*")
+TASK_HEADS = ("qa.*", "seq_relationship.*", "bert.pooler.*")
 # A parameter that only one architecture has.
 _QA_HEAD, _PAIR_HEAD = "qa.weight", "seq_relationship.weight"
 
@@ -153,7 +153,7 @@ BERT = Architecture(
 BERT_PRETRAINING = replace(
     BERT,
     name="BertForPreTraining",
-    example="configs/bert/run_nsp_base_uncased.yaml",
+    example="configs/bert/run_nsp_base_uncased_128.yaml",
     parameters=bert_pretraining_parameters,
     tables=(
         bert_pretraining.HUGGINGFACE,

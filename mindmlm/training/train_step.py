@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import mindspore as ms
 import numpy as np
 
-from mindmlm.optim.adamw import AdamW
+from mindmlm.optim.moments import MomentOptimizer
 from mindmlm.optim.schedules import Schedule
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import (
@@ -90,7 +90,7 @@ class TrainStep:
         gradients: StageGradients,
         tied: SumTiedGradients,
         owned: OwnedParts,
-        optimizer: AdamW,
+        optimizer: MomentOptimizer,
         counted: Sequence[bool],
         agreement: Agreement,
         settings: StepSettings,

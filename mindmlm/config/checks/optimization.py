@@ -36,3 +36,23 @@ def rate_falls(config: RunConfig) -> Iterator[Problem]:
             f"{schedule.lr_end} is above learning_rate {schedule.learning_rate}; "
             "the rate falls from one to the other",
         )
+
+
+def optimizer_state_is_kept_where_it_is(config: RunConfig) -> Iterator[Problem]:
+    """A resumed run keeps its state anyway, and one from random weights has none."""
+    if config.optimizer.keep_state and config.run_mode == "train":
+        yield Problem(
+            "optimizer.keep_state",
+            "goes with --run_mode finetune --load_checkpoint PATH: there a new run begins with the "
+            "state of another one; run_mode train resumes with its own; use False",
+        )
+
+
+def optimizer_has_an_engine(config: RunConfig) -> Iterator[Problem]:
+    """The graph of mode 1 has AdamW in it."""
+    if config.optimizer.type != "adamw" and config.use_parallel and config.parallel_mode == 1:
+        yield Problem(
+            "parallel.parallel_mode",
+            f"1 (semi_auto_parallel) has no {config.optimizer.type}; use 3 (hybrid_parallel) or 0 "
+            "(data_parallel), or optimizer.type: adamw",
+        )
