@@ -278,7 +278,8 @@ def _parts_of_tasks(config: RunConfig, start: AnyCheckpoint) -> tuple[str, ...]:
     before, now = RunConfig.model_validate(start.config).model.arch.type, config.model.arch.type
     if before == now:
         return ()
-    logger.info(
-        "%s is a %s: its head is left out, and the one of %s is new", start.path, before, now
-    )
-    return build.family_of(config).task_parts
+    family, theirs = build.family_of(config), build.FAMILIES[before]
+    common = set(family.head_parts) & set(theirs.head_parts)
+    what = f"of its head, {', '.join(sorted(common))} is kept" if common else "its head is left out"
+    logger.info("%s is a %s: %s, and the one of %s is new", start.path, before, what, now)
+    return tuple(part for part in family.task_parts if part not in common)

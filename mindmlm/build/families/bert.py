@@ -25,4 +25,5 @@ BERT_FOR_MASKED_LM = Family(
     dropout_sites_per_layer=DROPOUT_SITES_PER_LAYER,
     initial_deviation=bert_initial_deviation,
     task_parts=BERT_TASK_PARTS,
+    head_parts=("head.*",),
 )

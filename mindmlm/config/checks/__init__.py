@@ -45,7 +45,7 @@ from mindmlm.config.checks.model import (
 from mindmlm.config.checks.optimization import (
     one_warmup,
     optimizer_has_an_engine,
-    optimizer_state_is_kept_where_it_is,
+    optimizer_state_is_there,
     rate_falls,
     warmup_fits_schedule,
 )
@@ -97,7 +97,6 @@ CONSISTENCY: tuple[Check, ...] = (
     one_warmup,
     warmup_fits_schedule,
     rate_falls,
-    optimizer_state_is_kept_where_it_is,
     optimizer_has_an_engine,
     float16_needs_loss_scale,
     engine_has_mode,
@@ -129,6 +128,7 @@ CONSISTENCY: tuple[Check, ...] = (
 INPUTS: tuple[Check, ...] = (
     text_is_given,
     macbert_has_words,
+    optimizer_state_is_there,
     records_have_a_vocabulary,
     questions_have_a_vocabulary,
     checkpoint_is_given,

@@ -38,13 +38,14 @@ def rate_falls(config: RunConfig) -> Iterator[Problem]:
         )
 
 
-def optimizer_state_is_kept_where_it_is(config: RunConfig) -> Iterator[Problem]:
-    """A resumed run keeps its state anyway, and one from random weights has none."""
-    if config.optimizer.keep_state and config.run_mode == "train":
+def optimizer_state_is_there(config: RunConfig) -> Iterator[Problem]:
+    """A run from random weights has no state to keep; a resumed one keeps its own."""
+    starts_anew = config.run_mode == "train" and not config.load_checkpoint
+    if config.optimizer.keep_state and starts_anew:
         yield Problem(
             "optimizer.keep_state",
-            "goes with --run_mode finetune --load_checkpoint PATH: there a new run begins with the "
-            "state of another one; run_mode train resumes with its own; use False",
+            "begins with the moments of another run; add --run_mode finetune --load_checkpoint "
+            "FOLDER_OF_THAT_RUN, or use False",
         )
 
 
