@@ -135,7 +135,10 @@ class CorpusJob:
                     word_starts = form.evaluation_starts(tokens, word_starts)
                 makers[held_out].add(tokens, word_starts, lengths)
                 hashes = hashes.including(text_hash)
-            report.dropped_tokens = sum(maker.finish() for maker in makers)
+            try:
+                report.dropped_tokens = sum(maker.finish() for maker in makers)
+            except DataError as error:
+                raise DataError(f"{self.source.name}: {error}") from None
         report.samples = sum(writer.num_samples for writer in writers)
         report.tokens = sum(writer.num_tokens for writer in writers)
         write_text_atomic(folder / _REPORT, json.dumps(report.to_dict(), ensure_ascii=False))
