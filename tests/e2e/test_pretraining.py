@@ -1,7 +1,10 @@
 """Sentence pairs through the command line: train, resume, next phase, other heads, records."""
 
 import json
+import re
+import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from mindmlm.checkpoint import read_checkpoint
 from mindmlm.cli.build_dataset import main as build_dataset
 from mindmlm.testing.corpus import write_documents
 
+PROJECT = Path(__file__).resolve().parents[2]
 TERMS = ("masked_lm_loss", "sentence_pair_loss", "sentence_pair_accuracy")
 
 
@@ -131,6 +135,25 @@ def test_heads_that_both_have_are_taken_over(command, words, run, tmp_path):
     assert not any("seq_relationship" in name for name in ours)
     for name in ("head.dense.weight", "head.bias", "bert.layers.0.output.weight"):
         np.testing.assert_allclose(ours[name], theirs[name], atol=1e-9)
+
+
+def page_commands() -> list[str]:
+    page = (PROJECT / "docs" / "pretraining-recipes.md").read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    lines = [line.strip() for line in blocks.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if re.search(r"/run_(nsp|sop|macbert)_", line)]
+
+
+@pytest.mark.parametrize("line", page_commands())
+def test_the_commands_of_the_page_are_understood(command, tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").symlink_to(PROJECT / "configs")
+    for name in ("text.txt", "vocab.txt", "vectors.txt", "pairs.mindrecord"):
+        (tmp_path / name).write_text("[PAD]\n")
+    for name in ("output/phase1", "bert-base-chinese"):
+        (tmp_path / name).mkdir(parents=True)
+    done = command.here(*shlex.split(line)[2:], "--dry_run")
+    assert done.code == 0, done.stderr
 
 
 def test_one_line_documents_are_refused(command, words, tmp_path):
