@@ -21,6 +21,11 @@ SYNONYMS = (
 pytestmark = pytest.mark.slow
 
 
+def evaluations(folder: Path) -> list[dict]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [line for line in map(json.loads, lines) if "eval_loss" in line]
+
+
 @pytest.mark.parametrize("recipe", ["nsp", "sop", "macbert"])
 def test_held_out_losses_improve(command, tmp_path, recipe):
     (tmp_path / "synonyms.txt").write_text("\n".join(SYNONYMS) + "\n", encoding="utf-8")
@@ -37,8 +42,7 @@ def test_held_out_losses_improve(command, tmp_path, recipe):
         words.append(f"--train_dataset.masking.similar_words.file={tmp_path / 'synonyms.txt'}")
     done = command.here(*words)
     assert done.code == 0, done.stderr
-    lines = (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()
-    first, *_, last = (line for line in map(json.loads, lines) if "eval_loss" in line)
+    first, *_, last = evaluations(tmp_path / "out")
     # From guessing among 2,262 tokens (7.7) to what such a text teaches so soon.
     assert first["eval_masked_lm_loss"] > 7.5
     assert last["eval_masked_lm_loss"] < first["eval_masked_lm_loss"] - 1.2
