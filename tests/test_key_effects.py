@@ -92,7 +92,10 @@ SHOWN_BY = {
     "runner_wrapper.scale_sense.loss_scale_value": LOSS_SCALE,
     "runner_wrapper.scale_sense.scale_factor": LOSS_SCALE,
     "runner_wrapper.scale_sense.scale_window": LOSS_SCALE,
-    "optimizer.type": ONE_VALUE,
+    "optimizer.type": UPDATE,
+    "optimizer.keep_state": (
+        "e2e/test_pretraining.py::test_a_second_phase_goes_on_with_weights_and_moments"
+    ),
     "optimizer.beta1": UPDATE,
     "optimizer.beta2": UPDATE,
     "optimizer.eps": UPDATE,
@@ -115,6 +118,8 @@ SHOWN_BY = {
     "train_dataset.data_loader.max_line_bytes": SKIPPED,
     "train_dataset.max_seq_length": BATCHES,
     "train_dataset.sample_mode": BATCHES,
+    "train_dataset.sentence_pairs": DATA,
+    "train_dataset.short_seq_prob": DATA,
     "train_dataset.max_predictions_per_seq": BATCHES,
     "train_dataset.masking.strategy": BATCHES,
     "train_dataset.masking.masked_lm_prob": BATCHES,

@@ -8,7 +8,7 @@ from mindmlm.build.data import (
 )
 from mindmlm.build.description import describe
 from mindmlm.build.engine import engine_of
-from mindmlm.build.families import family_of
+from mindmlm.build.families import FAMILIES, family_of
 from mindmlm.build.instance import architecture_of, model_of_cell
 from mindmlm.build.model import (
     ModelOnRank,
@@ -32,6 +32,7 @@ from mindmlm.build.training import (
 )
 
 __all__ = [
+    "FAMILIES",
     "Corpus",
     "ModelOnRank",
     "Task",

@@ -8,7 +8,7 @@ from mindspore import Parameter
 
 from mindmlm.build.model import ModelOnRank, load_tensors
 from mindmlm.checkpoint import Checkpoint, Placement
-from mindmlm.optim.adamw import FIRST_MOMENT, SECOND_MOMENT
+from mindmlm.optim.moments import FIRST_MOMENT, SECOND_MOMENT
 from mindmlm.parallel.division import Block
 from mindmlm.parallel.place import Place
 

@@ -17,7 +17,7 @@ from mindspore.nn.utils import no_init_parameters
 from mindmlm.build.data import build_batches
 from mindmlm.build.families import family_of
 from mindmlm.build.model import ModelOnRank, initialise, vocabulary_rows
-from mindmlm.build.training import adamw_settings, step_settings
+from mindmlm.build.training import moment_settings, step_settings
 from mindmlm.config.schema import RunConfig
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.division import Block
@@ -100,7 +100,7 @@ def _step(config: RunConfig, plan: SemiAutoPlan, cell: nn.Cell) -> EngineStep:
     weights = ParameterTuple([value for name, value in parameters.items() if name in used])
     return EngineStep(
         network,
-        EngineAdamW(weights, adamw_settings(config)),
+        EngineAdamW(weights, moment_settings(config)),
         config.runner_wrapper.max_grad_norm,
         sums=plan.engine.micro_batches > 1,
         cut=plan.engine.optimizer_shard,

@@ -12,14 +12,17 @@ from mindmlm.build.tasks.base import Evaluates, Samples
 from mindmlm.config.schema import RunConfig
 from mindmlm.errors import ConfigError
 from mindmlm.models.spans import Span
-from mindmlm.optim.adamw import AdamW, AdamWSettings
+from mindmlm.optim.adamw import AdamW
+from mindmlm.optim.lamb import Lamb
 from mindmlm.optim.loss_scale import LossScale
+from mindmlm.optim.moments import PART, MomentOptimizer, MomentSettings
 from mindmlm.optim.schedules import Schedule, warmup_steps
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.parallelize import divide_vocabulary
 from mindmlm.parallel.pipeline import StageForward, StageGradients, StageLinks
 from mindmlm.parallel.stage import StagePart
 from mindmlm.parallel.tied import SumTiedGradients
+from mindmlm.parallel.whole_sums import WholeSums
 from mindmlm.parallel.zero import OwnedParts
 from mindmlm.training.train_step import Phase, StepSettings, TrainStep
 
@@ -38,7 +41,7 @@ class Updater:
     model: ModelOnRank
     gradients: StageGradients
     owned: OwnedParts
-    optimizer: AdamW
+    optimizer: MomentOptimizer
 
     @property
     def names(self) -> list[str]:
@@ -51,7 +54,7 @@ class Updater:
 
 
 def build_updater(config: RunConfig, model: ModelOnRank) -> Updater:
-    """Gradients and AdamW for a model that has its values."""
+    """Gradients and optimizer for a model that has its values."""
     place = model.place
     gradients = StageGradients(
         stage_parts(config, model),
@@ -65,14 +68,26 @@ def build_updater(config: RunConfig, model: ModelOnRank) -> Updater:
         place.data,
         config.parallel_config.gradient_aggregation_group,
     )
-    optimizer = AdamW(owned.parameters, adamw_settings(config))
+    optimizer = _optimizer(config, model, owned)
     return Updater(model, gradients, owned, optimizer)
 
 
-def adamw_settings(config: RunConfig) -> AdamWSettings:
-    """Constants of AdamW."""
+def _optimizer(config: RunConfig, model: ModelOnRank, owned: OwnedParts) -> MomentOptimizer:
+    settings = moment_settings(config)
+    if config.optimizer.type == "adamw":
+        return AdamW(owned.parameters, settings)
+    names = [value.name.removeprefix(PART) for value in owned.parameters]
+    over_model = [model.division.plan.axis(name) is not None for name in names]
+    over_data = [axis is not None for axis in owned.axes]
+    place = model.place
+    whole_sums = WholeSums([(place.data, over_data), (place.model, over_model)])
+    return Lamb(owned.parameters, settings, whole_sums)
+
+
+def moment_settings(config: RunConfig) -> MomentSettings:
+    """Constants of the optimizer."""
     section = config.optimizer
-    return AdamWSettings(section.beta1, section.beta2, section.eps, section.weight_decay)
+    return MomentSettings(section.beta1, section.beta2, section.eps, section.weight_decay)
 
 
 def stage_parts(config: RunConfig, model: ModelOnRank) -> list[StagePart]:
@@ -153,6 +168,7 @@ def step_settings(config: RunConfig, model: ModelOnRank, steps: int) -> StepSett
         build_schedule(config, steps),
         config.runner_wrapper.max_grad_norm,
         1.0 if mean else float(model.place.layout.data_parallel),
+        task_of(config).terms,
     )
 
 

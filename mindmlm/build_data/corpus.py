@@ -35,6 +35,8 @@ def corpus_settings(config: RunConfig, spool_dir: Path) -> CorpusSettings:
             reference_file=config.processor.reference_file,
             workers=train.num_parallel_workers,
             isolate_documents=isolates_documents(config),
+            sentence_pairs=train.sentence_pairs,
+            short_seq_prob=train.short_seq_prob,
         ),
         records=record_settings(config),
     )

@@ -11,6 +11,7 @@ from mindmlm.data.masking import MaskingSettings
 from mindmlm.data.masking.apply import MIXTURE
 from mindmlm.data.masking.terms import TermTable
 from mindmlm.data.segmentation import SegmenterOptions
+from mindmlm.data.sentence_pairs.store import PairStore
 from mindmlm.data.similar_word_files import SimilarWordSettings, load_similar_words
 from mindmlm.data.store import TokenStore
 from mindmlm.tokenizers.bert import BertTokenizer
@@ -48,7 +49,7 @@ def segmenter_options(config: RunConfig) -> SegmenterOptions:
 
 
 def masking_settings(
-    config: RunConfig, tokenizer: BertTokenizer, store: TokenStore, total_steps: int
+    config: RunConfig, tokenizer: BertTokenizer, store: TokenStore | PairStore, total_steps: int
 ) -> MaskingSettings:
     """Return what is hidden in the training batches of a run.
 
@@ -99,7 +100,7 @@ def constant_masking(config: RunConfig, tokenizer: BertTokenizer) -> MaskingSett
     )
 
 
-def corpus_tokens(store: TokenStore, tokenizer: BertTokenizer) -> np.ndarray | None:
+def corpus_tokens(store: TokenStore | PairStore, tokenizer: BertTokenizer) -> np.ndarray | None:
     """Return ordinary tokens from all over the samples, int32: at most a million.
 
     SpanBERT draws its random tokens from the corpus. None when there are only special tokens.

@@ -52,6 +52,7 @@ def record_settings(config: RunConfig) -> RecordSettings | None:
         evaluation=tuple(evaluation),
         max_seq_length=section.max_seq_length,
         predictions=section.max_predictions_per_seq,
+        pairs=section.sentence_pairs != "none",
     )
 
 

@@ -23,12 +23,12 @@ from mindmlm.build_data.tool_flags import (
 from mindmlm.cli.flag_values import part, positive, probability, shard_mb, truth
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.building.build import BuildResult, build_dataset
-from mindmlm.data.building.sampling import NSP, SINGLE, SOP
 from mindmlm.data.building.settings import BuildSettings
 from mindmlm.data.building.shards import MINDRECORD, TFRECORD
 from mindmlm.data.masking import MaskingSettings
 from mindmlm.data.records.rows import CAUSAL, DYNAMIC, STATIC
 from mindmlm.data.segmentation import REFERENCE_FILE, SegmenterOptions
+from mindmlm.data.sentence_pairs import NSP, SINGLE, SOP
 from mindmlm.data.sources.base import WHOLE, Source
 from mindmlm.errors import ConfigError, MindmlmError
 from mindmlm.tokenizers.bert import BertTokenizer

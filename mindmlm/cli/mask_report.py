@@ -15,7 +15,7 @@ from mindmlm.build_data.masking import masking_settings, segmenter, strategies
 from mindmlm.config import load_config
 from mindmlm.config.checks import text_is_given
 from mindmlm.config.schema import RunConfig
-from mindmlm.data.batches import assemble
+from mindmlm.data.batches import MaskableRows
 from mindmlm.data.mask_report import MaskCounts, predicted_tokens
 from mindmlm.data.masking import (
     MaskedBatch,
@@ -26,6 +26,7 @@ from mindmlm.data.masking import (
 )
 from mindmlm.data.prepare import PreparedCorpus, prepare_corpus
 from mindmlm.data.sampler import GlobalOrder
+from mindmlm.data.sentence_pairs.store import PairStore
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import ConfigError
 from mindmlm.runtime.run_folder import RunFolder
@@ -60,7 +61,7 @@ class _Job:
     config: RunConfig
     tokenizer: BertTokenizer
     corpus: PreparedCorpus
-    store: TokenStore
+    store: TokenStore | PairStore
     settings: MaskingSettings
     step: int
 
@@ -73,9 +74,10 @@ class _Job:
         store = self.store
         order = GlobalOrder(store.num_samples, seed, section.data_loader.shuffle)
         settings = self.settings.at_step(self.step, section.max_seq_length)
+        rows = MaskableRows(store, section.max_seq_length, vocabulary, seed)
         for begin in range(0, samples, _BATCH):
             ids, epochs = order.at(begin, min(_BATCH, samples - begin))
-            tokens = assemble(store, ids, section.max_seq_length, vocabulary)
+            tokens = rows.tokens(ids, epochs)
             yield tokens, mask_batch(tokens, settings, vocabulary, seed, epochs, ids)
 
 
@@ -137,7 +139,7 @@ def _prepare(options: argparse.Namespace) -> _Job:
             tokenizer = training_tokenizer(config, folder, None, text)
         assert isinstance(tokenizer, BertTokenizer)
         corpus = prepare_corpus(text, tokenizer, folder.dataset_cache, progress=not options.json)
-    if not isinstance(corpus.train, TokenStore):
+    if not isinstance(corpus.train, TokenStore | PairStore):
         raise ConfigError(
             "train_dataset.data_loader.type: the report masks text, and these records hold "
             "masks already; use a text (--options train_dataset.data_loader.type=TextDataLoader)"

@@ -7,7 +7,7 @@ from typing import Any
 from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.network import NetworkConfig
-from mindmlm.conversion.tables import bert, bert_qa, gpt2
+from mindmlm.conversion.tables import bert, bert_pretraining, bert_qa, gpt2
 from mindmlm.conversion.tables.base import NameTable
 from mindmlm.models.bert import parallel_plan as bert_plan
 from mindmlm.models.gpt2 import parallel_plan as gpt2_plan
@@ -16,8 +16,9 @@ from mindmlm.models.plan import ParallelPlan
 
 POOLER = "bert.pooler."
 # Patterns of the parameters that are new when a language model learns a task.
-TASK_HEADS = ("qa.*",)
-_QA_HEAD = "qa.weight"
+TASK_HEADS = ("qa.*", "seq_relationship.*", "bert.pooler.*")
+# A parameter that only one architecture has.
+_QA_HEAD, _PAIR_HEAD = "qa.weight", "seq_relationship.weight"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,15 @@ def bert_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple
     shapes = bert_encoder_parameters(config, vocab_size)
     shapes |= _dense("head.dense", config.hidden_size, config.hidden_size)
     return shapes | _vectors("head.norm", config.hidden_size) | {"head.bias": (vocab_size,)}
+
+
+def bert_pretraining_parameters(
+    config: BertModelConfig, vocab_size: int
+) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every parameter of `BertForPreTraining`, in its own order."""
+    whole = config.model_copy(update={"add_pooling_layer": True})
+    shapes = bert_parameters(whole, vocab_size)
+    return shapes | _dense("seq_relationship", config.hidden_size, 2)
 
 
 def bert_qa_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
@@ -140,6 +150,17 @@ BERT = Architecture(
     vocabulary_plan=bert_plan.VOCABULARY_PLAN,
     initial_deviation=_bert_deviation,
 )
+BERT_PRETRAINING = replace(
+    BERT,
+    name="BertForPreTraining",
+    example="configs/bert/run_nsp_base_uncased_128.yaml",
+    parameters=bert_pretraining_parameters,
+    tables=(
+        bert_pretraining.HUGGINGFACE,
+        bert_pretraining.TENSORFLOW,
+        bert_pretraining.MINDFORMERS,
+    ),
+)
 BERT_QA = replace(
     BERT,
     name="BertForQuestionAnswering",
@@ -164,7 +185,7 @@ GPT2 = Architecture(
     initial_deviation=gpt2_deviation,
 )
 _BY_NETWORK = {"BertConfig": BERT, "GPT2Config": GPT2}
-_BY_NAME = {kind.name: kind for kind in (BERT, BERT_QA, GPT2)}
+_BY_NAME = {kind.name: kind for kind in (BERT, BERT_PRETRAINING, BERT_QA, GPT2)}
 
 
 def architecture_of(settings: NetworkConfig) -> Architecture:
@@ -182,4 +203,6 @@ def architecture_with(parameters: Iterable[str]) -> Architecture:
     names = set(parameters)
     if _QA_HEAD in names:
         return BERT_QA
+    if _PAIR_HEAD in names:
+        return BERT_PRETRAINING
     return next(kind for kind in _BY_NETWORK.values() if kind.word in names)

@@ -10,7 +10,7 @@ from typing import Any
 from mindmlm.checkpoint.shards import TensorSpec
 from mindmlm.config.schema import RunConfig, TrainDatasetConfig
 from mindmlm.config.schema.model import ArchitectureConfig
-from mindmlm.conversion.architectures import BERT_QA
+from mindmlm.conversion.architectures import BERT_PRETRAINING, BERT_QA
 from mindmlm.conversion.averaging import AveragedCheckpoints
 from mindmlm.conversion.converted_model import (
     ConvertedModel,
@@ -220,6 +220,8 @@ def run_config(origin: Origin, is_resized: bool) -> RunConfig:
     longest = min(rows.max_seq_length, origin.settings.max_position_embeddings)
     if kind is BERT_QA and not origin.config:
         rows = _rows_of_questions(rows, longest)
+    if kind is BERT_PRETRAINING and not origin.config:
+        rows = rows.model_copy(update={"sentence_pairs": "nsp"})
     return config.model_copy(
         update={
             "model": config.model.model_copy(

@@ -12,7 +12,7 @@ from mindmlm.errors import CheckpointError
 
 AnySettings = BertModelConfig | GPT2ModelConfig
 
-QUESTION_ANSWERING = "BertForQuestionAnswering"
+QUESTION_ANSWERING, PRETRAINING = "BertForQuestionAnswering", "BertForPreTraining"
 CONFIG_NAMES = ("config.json", "bert_config.json")
 
 
@@ -44,12 +44,13 @@ def read_model_config(path: Path) -> AnySettings:
 
 
 def named_architecture(path: Path | None) -> str | None:
-    """Return the model for a task that a `config.json` names, if it is one that is known here.
+    """Return the model with more than a language model's head that a `config.json` names.
 
     None means a language model, or an encoder to make one of.
     """
     named = read_json_object(path).get("architectures") if path else None
-    return QUESTION_ANSWERING if named == [QUESTION_ANSWERING] else None
+    kinds = ([QUESTION_ANSWERING], [PRETRAINING])
+    return str(named[0]) if named in kinds else None
 
 
 def huggingface_config(

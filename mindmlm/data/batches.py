@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mindmlm.data.building.encoded import assemble_rows
 from mindmlm.data.masking import (
     MaskedBatch,
     MaskingSettings,
@@ -14,7 +15,9 @@ from mindmlm.data.masking import (
 )
 from mindmlm.data.packing import with_structure
 from mindmlm.data.sampler import GlobalOrder
-from mindmlm.data.store import TokenStore
+from mindmlm.data.sentence_pairs.batch import PairBatch
+from mindmlm.data.sentence_pairs.store import PairStore
+from mindmlm.data.store import PAIRS, TokenStore
 
 EVAL_MASK_SEED = 20181011
 EVAL_MASKING = MaskingSettings(strategy="token", masked_lm_prob=0.15)
@@ -38,6 +41,56 @@ def assemble(
     input_ids[:, 0] = vocabulary.cls_id
     input_ids[rows, lengths + 1] = vocabulary.sep_id
     return TokenBatch(input_ids, starts, lengths + 2)
+
+
+@dataclass(frozen=True)
+class MaskableRows:
+    """Samples of a store as rows that are to be masked.
+
+    Attributes:
+        store: the samples; pairs are made anew in every epoch, see `PairStore`.
+        max_seq_length: L, columns.
+        vocabulary: the special tokens.
+        seed: of pairs and masks.
+    """
+
+    store: TokenStore | PairStore
+    max_seq_length: int
+    vocabulary: VocabularyInfo
+    seed: int
+
+    def tokens(self, sample_ids: np.ndarray, epochs: np.ndarray) -> TokenBatch:
+        """Return the rows before masking; both arguments are int64 [B]."""
+        return self._pairs(sample_ids, epochs)[0]
+
+    def masked(
+        self, sample_ids: np.ndarray, epochs: np.ndarray, masking: MaskingSettings
+    ) -> MaskedBatch:
+        """Return masked rows: a function of (seed, epoch, sample id) and nothing else."""
+        tokens, segment_ids, labels = self._pairs(sample_ids, epochs)
+        masked = mask_batch(tokens, masking, self.vocabulary, self.seed, epochs, sample_ids)
+        if segment_ids is not None:
+            return PairBatch.of(masked, segment_ids, labels)
+        store = self.store
+        assert isinstance(store, TokenStore)
+        masked = with_structure(masked, tokens.input_ids, store.row_form, self.vocabulary)
+        if store.row_form == PAIRS:
+            return PairBatch.of(masked, masked.segment_ids, store.labels(sample_ids))
+        return masked
+
+    def _pairs(
+        self, sample_ids: np.ndarray, epochs: np.ndarray
+    ) -> tuple[TokenBatch, np.ndarray | None, np.ndarray]:
+        """Return the rows, and segment ids and labels of pairs that are made here."""
+        store = self.store
+        if isinstance(store, TokenStore):
+            tokens = assemble(store, sample_ids, self.max_seq_length, self.vocabulary)
+            return tokens, None, np.zeros(0)
+        spans, labels = store.pairs(sample_ids, epochs, self.seed)
+        rows = assemble_rows(
+            store.all_tokens, store.word_starts, spans, self.max_seq_length, self.vocabulary
+        )
+        return rows.batch, rows.segment_ids, labels
 
 
 @dataclass(frozen=True)
@@ -88,7 +141,7 @@ class TrainBatches:
 
     def __init__(
         self,
-        store: TokenStore,
+        store: TokenStore | PairStore,
         order: GlobalOrder,
         masking: MaskingSettings,
         vocabulary: VocabularyInfo,
@@ -129,17 +182,15 @@ class TrainBatches:
         masking: MaskingSettings,
     ) -> MaskedBatch:
         """Return samples as masked rows of ``length`` tokens."""
-        tokens = assemble(self._store, sample_ids, length, self._vocabulary)
-        masking = masking.at_step(step, length)
-        masked = mask_batch(tokens, masking, self._vocabulary, self._seed, epochs, sample_ids)
-        return with_structure(masked, tokens.input_ids, self._store.row_form, self._vocabulary)
+        rows = MaskableRows(self._store, length, self._vocabulary, self._seed)
+        return rows.masked(sample_ids, epochs, masking.at_step(step, length))
 
 
 class EvalBatches:
     """Every evaluation sample once, always with the same 15 % of its tokens masked.
 
-    Neither the training strategy nor any seed of the run changes these masks, so results can be
-    compared between runs.
+    Neither the training strategy nor any seed of the run changes these masks (and the pairs of
+    documents), so results can be compared between runs.
 
     Args:
         store: the samples.
@@ -149,12 +200,15 @@ class EvalBatches:
     """
 
     def __init__(
-        self, store: TokenStore, vocabulary: VocabularyInfo, batch_size: int, max_seq_length: int
+        self,
+        store: TokenStore | PairStore,
+        vocabulary: VocabularyInfo,
+        batch_size: int,
+        max_seq_length: int,
     ) -> None:
         self._store = store
-        self._vocabulary = vocabulary
         self._batch_size = batch_size
-        self._max_seq_length = max_seq_length
+        self._rows = MaskableRows(store, max_seq_length, vocabulary, EVAL_MASK_SEED)
 
     def __len__(self) -> int:
         return -(-self._store.num_samples // self._batch_size)
@@ -166,8 +220,4 @@ class EvalBatches:
         """Return batch ``number``, 0 .. len - 1."""
         ids = np.arange(number * self._batch_size, (number + 1) * self._batch_size, dtype=np.int64)
         ids = np.where(ids < self._store.num_samples, ids, -1)
-        tokens = assemble(self._store, ids, self._max_seq_length, self._vocabulary)
-        masked = mask_batch(
-            tokens, EVAL_MASKING, self._vocabulary, EVAL_MASK_SEED, np.zeros_like(ids), ids
-        )
-        return with_structure(masked, tokens.input_ids, self._store.row_form, self._vocabulary)
+        return self._rows.masked(ids, np.zeros_like(ids), EVAL_MASKING)

@@ -17,10 +17,11 @@ from mindmlm.data.encoding import EncodedChunk
 from mindmlm.data.encoding_pool import encode_documents
 from mindmlm.data.references import ReferenceLines, reference_state
 from mindmlm.data.report import ReadReport
-from mindmlm.data.sample_making import SampleForm, SampleSettings
+from mindmlm.data.sample_making import AnyWriter, SampleForm, SampleSettings
 from mindmlm.data.segmentation import REFERENCE_FILE, segmenter_version
+from mindmlm.data.sentence_pairs.store import ROWS_FILE, PairStore
 from mindmlm.data.sources.base import Source, read_documents
-from mindmlm.data.store import BLOCKS, FORMAT_VERSION, TokenStore, TokenStoreWriter
+from mindmlm.data.store import BLOCKS, FORMAT_VERSION, TokenStore
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import write_text_atomic
 from mindmlm.tokenizers.files import AnyTokenizer
@@ -28,6 +29,7 @@ from mindmlm.tokenizers.files import AnyTokenizer
 MULTI_PROCESS_BYTES = 8 << 20
 TRAIN, EVALUATION = "train", "evaluation"
 _REPORT = "report.json"
+TextStore = TokenStore | PairStore
 _HASH_RANGE = 1 << 64
 
 
@@ -66,7 +68,7 @@ class CorpusJob:
     def _form(self) -> SampleForm:
         return SampleForm(self.settings, self.tokenizer)
 
-    def prepare(self, cache_dir: Path) -> tuple[TokenStore, ReadReport]:
+    def prepare(self, cache_dir: Path) -> tuple[TextStore, ReadReport]:
         """Return a store of all documents.
 
         Raises:
@@ -75,11 +77,11 @@ class CorpusJob:
         folder = cached_folder(
             cache_dir, self._key(0.0), self._build, lambda path: _check(path, (TRAIN,))
         )
-        return TokenStore(folder / TRAIN), _read_report(folder)
+        return _open(folder / TRAIN), _read_report(folder)
 
     def prepare_with_holdout(
         self, cache_dir: Path, fraction: float
-    ) -> tuple[TokenStore, TokenStore, ReadReport]:
+    ) -> tuple[TextStore, TextStore, ReadReport]:
         """Return stores for training and evaluation; ``fraction`` of the documents is held out.
 
         Raises:
@@ -91,7 +93,7 @@ class CorpusJob:
             lambda path: self._build_with_holdout(path, fraction),
             lambda path: _check(path, (TRAIN, EVALUATION)),
         )
-        return TokenStore(folder / TRAIN), TokenStore(folder / EVALUATION), _read_report(folder)
+        return _open(folder / TRAIN), _open(folder / EVALUATION), _read_report(folder)
 
     def _build(self, folder: Path) -> None:
         hashes = self._write(folder, [TRAIN], 0)
@@ -118,11 +120,11 @@ class CorpusJob:
         report = ReadReport()
         hashes = _HashRange()
         with ExitStack() as stack:
-            vocab_size, form = self.tokenizer.vocab_size, self._form
-            writers = [
-                stack.enter_context(TokenStoreWriter(folder / side, vocab_size, form.row_form))
-                for side in sides
-            ]
+            form = self._form
+            writers: list[AnyWriter] = []
+            for side in sides:
+                writers.append(form.writer(folder / side))
+                stack.push(writers[-1])
             makers = [
                 form.maker(writer, self.for_evaluation or side == EVALUATION)
                 for writer, side in zip(writers, sides, strict=True)
@@ -133,7 +135,10 @@ class CorpusJob:
                     word_starts = form.evaluation_starts(tokens, word_starts)
                 makers[held_out].add(tokens, word_starts, lengths)
                 hashes = hashes.including(text_hash)
-            report.dropped_tokens = sum(maker.finish() for maker in makers)
+            try:
+                report.dropped_tokens = sum(maker.finish() for maker in makers)
+            except DataError as error:
+                raise DataError(f"{self.source.name}: {error}") from None
         report.samples = sum(writer.num_samples for writer in writers)
         report.tokens = sum(writer.num_tokens for writer in writers)
         write_text_atomic(folder / _REPORT, json.dumps(report.to_dict(), ensure_ascii=False))
@@ -211,6 +216,10 @@ def _split_chunk(
         line, token = line + lines, end
 
 
+def _open(path: Path) -> TextStore:
+    return PairStore(path) if (path / ROWS_FILE).exists() else TokenStore(path)
+
+
 def _read_report(folder: Path) -> ReadReport:
     try:
         return ReadReport.from_dict(json.loads((folder / _REPORT).read_text(encoding="utf-8")))
@@ -220,5 +229,5 @@ def _read_report(folder: Path) -> ReadReport:
 
 def _check(folder: Path, sides: Sequence[str]) -> None:
     for side in sides:
-        TokenStore(folder / side)
+        _open(folder / side)
     _read_report(folder)

@@ -9,6 +9,7 @@ from mindmlm.data.prepare_records import RecordJob, SampleStore
 from mindmlm.data.records.files import RecordFile
 from mindmlm.data.report import ReadReport
 from mindmlm.data.sample_making import SampleSettings
+from mindmlm.data.sentence_pairs.store import PairStore
 from mindmlm.data.sources.base import Source
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import DataError
@@ -24,12 +25,14 @@ class RecordSettings:
         evaluation: evaluation rows; empty = evaluation text, or rows held out.
         max_seq_length: L of the run.
         predictions: P of the run; None = that of the files.
+        pairs: every row must be a pair with a label.
     """
 
     train: tuple[RecordFile, ...]
     evaluation: tuple[RecordFile, ...]
     max_seq_length: int
     predictions: int | None = None
+    pairs: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ class PreparedCorpus:
             held out from it.
     """
 
-    train: SampleStore
-    evaluation: TokenStore
+    train: SampleStore | PairStore
+    evaluation: TokenStore | PairStore
     reports: dict[str, ReadReport]
 
     @property
@@ -122,7 +125,7 @@ def prepare_corpus(
 
 def prepare_evaluation(
     settings: CorpusSettings, tokenizer: AnyTokenizer, cache_dir: Path, progress: bool = False
-) -> tuple[TokenStore, ReadReport]:
+) -> tuple[TokenStore | PairStore, ReadReport]:
     """Prepare only the evaluation text; training text is read only to hold documents out of it.
 
     Arguments and errors as for `prepare_corpus`.
@@ -151,8 +154,8 @@ def _prepare_records(
         train, evaluation, report = job.prepare_with_holdout(cache_dir, settings.holdout_fraction)
         return PreparedCorpus(train, evaluation, {"training records": report})
     train, report = job.prepare(cache_dir)
-    evaluation, other = prepare_evaluation(settings, tokenizer, cache_dir, progress)
-    return PreparedCorpus(train, evaluation, {"training records": report, "evaluation data": other})
+    held_apart, other = prepare_evaluation(settings, tokenizer, cache_dir, progress)
+    return PreparedCorpus(train, held_apart, {"training records": report, "evaluation data": other})
 
 
 def _record_job(
@@ -165,6 +168,7 @@ def _record_job(
         records.predictions,
         settings.num_samples,
         progress,
+        records.pairs,
     )
 
 

@@ -43,6 +43,7 @@ class RecordJob:
         predictions: P of the run; None = that of the files.
         num_samples: most rows read; None = all.
         progress: show a bar on standard error.
+        pairs: every row must be a pair with a label.
     """
 
     files: Sequence[RecordFile]
@@ -51,6 +52,7 @@ class RecordJob:
     predictions: int | None = None
     num_samples: int | None = None
     progress: bool = False
+    pairs: bool = False
 
     def prepare(self, cache_dir: Path) -> tuple[SampleStore, ReadReport]:
         """Return a store of all rows: as they were masked, or to be masked in training.
@@ -93,6 +95,7 @@ class RecordJob:
             "files": [file.identity() for file in self.files],
             "tokenizer": self.tokenizer.fingerprint(),
             "shape": [self.max_seq_length, self.predictions, self.num_samples],
+            "pairs": self.pairs,
         }
         key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
         return cached_folder(cache_dir, key, build, _check)
@@ -207,6 +210,12 @@ class _MaskedWriters:
                 f"{place}: its rows are {form} and those of the files before it {self._form}; "
                 "train on one kind at a time"
             )
+        if self._job.pairs and (rows.labels is None or not rows.second_segment.any()):
+            raise DataError(
+                f"{place}: its rows are no pairs with next_sentence_labels, which "
+                "train_dataset.sentence_pairs needs; build them with tools/build_dataset.py "
+                "--sentence_pairs nsp (or sop), or train with sentence_pairs none"
+            )
         if form == STATIC:
             self._write_static(select(columns, ~held_out), place)
             self._write_tokens(EVALUATION, rows, held_out, place)
@@ -252,11 +261,15 @@ class _MaskedWriters:
                 f"train_dataset.max_seq_length, which is {self._job.max_seq_length}"
             )
         starts = self._word_starts(side, rows)
-        for begin, end in zip(
-            (begins[chosen] + 1).tolist(), (rows.ends[chosen] - 1).tolist(), strict=True
+        labels = np.zeros(len(begins), np.int64) if rows.labels is None else rows.labels
+        for begin, end, label in zip(
+            (begins[chosen] + 1).tolist(),
+            (rows.ends[chosen] - 1).tolist(),
+            labels[chosen].tolist(),
+            strict=True,
         ):
             if end > begin:
-                self._tokens[side].append(rows.tokens[begin:end], starts[begin:end])
+                self._tokens[side].append(rows.tokens[begin:end], starts[begin:end], label)
 
     def _word_starts(self, side: str, rows: OriginalRows) -> np.ndarray:
         # Evaluation masks tokens; its samples must not depend on the segmenter.

@@ -1,13 +1,14 @@
 """Rows read from records, brought to one shape and checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mindmlm.data.hashing import mix64
-from mindmlm.data.records.rows import STATIC, Columns, Ragged
+from mindmlm.data.records.rows import STATIC, Columns, Ragged, count_rows
 from mindmlm.errors import DataError
 
+_LABELS = "next_sentence_labels"
 _PREDICTION_FIELDS = ("masked_lm_positions", "masked_lm_ids", "masked_lm_weights")
 
 
@@ -20,12 +21,14 @@ class OriginalRows:
         word_starts: bool [n]; None = unknown.
         second_segment: bool [n], tokens of the second segment.
         ends: int64 [rows], where each row ends.
+        labels: int64 [rows], 1 = the second segment does not follow the first; None = unknown.
     """
 
     tokens: np.ndarray
     word_starts: np.ndarray | None
     second_segment: np.ndarray
     ends: np.ndarray
+    labels: np.ndarray | None = None
 
     def hashes(self) -> np.ndarray:
         """Return uint64 [rows] that depend on the tokens of each row only."""
@@ -65,8 +68,15 @@ def originals(form: str, columns: Columns, place: str) -> OriginalRows:
     Raises:
         DataError: see `static_matrices`; columns of different lengths.
     """
+    labels = None
+    if _LABELS in columns:
+        labels = columns[_LABELS].values
+        if len(labels) != count_rows(columns):
+            raise DataError(f"{place}: {_LABELS} has {len(labels)} values for its rows")
+        if labels.size and not 0 <= labels.min() <= labels.max() <= 1:
+            raise DataError(f"{place}: {_LABELS} other than 0 and 1")
     if form == STATIC:
-        return _unmasked(static_matrices(columns, place))
+        return replace(_unmasked(static_matrices(columns, place)), labels=labels)
     tokens, starts, segments = (columns[name] for name in ("tokens", "word_starts", "segment_ids"))
     for column in (starts, segments):
         if not np.array_equal(column.lengths, tokens.lengths):
@@ -74,7 +84,7 @@ def originals(form: str, columns: Columns, place: str) -> OriginalRows:
     if (tokens.lengths < 3).any():
         raise DataError(f"{place}: a row has fewer than 3 tokens")
     return OriginalRows(
-        tokens.values, starts.values > 0, segments.values > 0, np.cumsum(tokens.lengths)
+        tokens.values, starts.values > 0, segments.values > 0, np.cumsum(tokens.lengths), labels
     )
 
 

@@ -8,15 +8,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from mindmlm.data.masking import MaskedBatch
+from mindmlm.data.sentence_pairs.batch import PairBatch
 from mindmlm.data.store import token_dtype
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import write_text_atomic
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _META = "meta.json"
 _ROW_FIELDS = ("input_ids", "input_mask", "segment_ids")
 _PREDICTION_FIELDS = ("masked_lm_positions", "masked_lm_ids", "masked_lm_weights")
+_LABEL = "next_sentence_labels"
 
 
 class RowStore:
@@ -48,11 +49,12 @@ class RowStore:
             for name, dtype in dtypes.items()
         }
 
-    def batch(self, sample_ids: np.ndarray) -> MaskedBatch:
-        """Return the rows of int64 [B] ids, each in 0 .. num_samples - 1."""
+    def batch(self, sample_ids: np.ndarray) -> PairBatch:
+        """Return the rows of int64 [B] ids, each in 0 .. num_samples - 1; labels 0 if unknown."""
         rows = {name: array[sample_ids] for name, array in self._arrays.items()}
+        rows[_LABEL] = rows[_LABEL][:, 0]
         integers = {name: rows[name].astype(np.int32) for name in rows if "weights" not in name}
-        return MaskedBatch(
+        return PairBatch(
             **integers,
             masked_lm_weights=rows["masked_lm_weights"].astype(np.float32),
             sample_ids=sample_ids,
@@ -81,7 +83,9 @@ class RowStoreWriter:
         self.num_samples = 0
 
     def append(self, columns: dict[str, np.ndarray]) -> None:
-        """Add rows, given as matrices [rows, L] and [rows, P]."""
+        """Add rows, given as matrices [rows, L] and [rows, P], and labels if there are any."""
+        if _LABEL not in columns:
+            columns = {**columns, _LABEL: np.zeros((len(columns["input_ids"]), 1))}
         for name, file in self._files.items():
             data = np.ascontiguousarray(columns[name], self._dtypes[name]).tobytes()
             file.write(data)
@@ -119,13 +123,13 @@ def _dtypes(tokens: np.dtype) -> dict[str, np.dtype]:
         "masked_lm_positions": np.dtype("<u2"),
         "masked_lm_ids": tokens,
         "masked_lm_weights": np.dtype("<f4"),
+        _LABEL: np.dtype("u1"),
     }
 
 
 def _widths(max_seq_length: int, predictions: int) -> dict[str, int]:
-    return dict.fromkeys(_ROW_FIELDS, max_seq_length) | dict.fromkeys(
-        _PREDICTION_FIELDS, predictions
-    )
+    rows = dict.fromkeys(_ROW_FIELDS, max_seq_length)
+    return rows | dict.fromkeys(_PREDICTION_FIELDS, predictions) | {_LABEL: 1}
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

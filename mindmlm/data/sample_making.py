@@ -1,6 +1,7 @@
 """How the documents of a kind of tokenizer become samples: for masking, or for writing on."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -8,9 +9,14 @@ from mindmlm.data.blocks import LineSamples, PackedSamples, SampleMaker
 from mindmlm.data.causal.blocks import CountedSamples, causal_samples
 from mindmlm.data.packing import IsolatedSamples
 from mindmlm.data.segmentation import DEFAULT_OPTIONS, SegmenterOptions, piece_groups
+from mindmlm.data.sentence_pairs.samples import PairSamples
+from mindmlm.data.sentence_pairs.sampling import SINGLE as NO_PAIRS
+from mindmlm.data.sentence_pairs.store import PairSettings, PairStoreWriter
 from mindmlm.data.store import BLOCKS, DOCUMENTS, SINGLE, TokenStoreWriter
 from mindmlm.tokenizers.files import AnyTokenizer
 from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
+
+AnyWriter = TokenStoreWriter | PairStoreWriter
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,9 @@ class SampleSettings:
         reference_file: word ids for the segmenter "reference_file".
         isolate_documents: BERT: "packed" keeps documents whole and apart, see `IsolatedSamples`.
             GPT-2's samples are the same either way; its batches keep documents apart.
+        sentence_pairs: BERT: "nsp" or "sop" makes pairs of segments, see `PairStore`; then
+            ``sample_mode`` is not looked at.
+        short_seq_prob: of pairs, see `PairSettings`.
         workers: processes for input above 8 MB; no influence on the result.
     """
 
@@ -37,6 +46,8 @@ class SampleSettings:
     reference_file: str = ""
     workers: int = 2
     isolate_documents: bool = False
+    sentence_pairs: str = NO_PAIRS
+    short_seq_prob: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -59,8 +70,20 @@ class SampleForm:
         packed = self.settings.sample_mode == "packed"
         return DOCUMENTS if packed and self.settings.isolate_documents else SINGLE
 
-    def maker(self, writer: TokenStoreWriter, for_evaluation: bool) -> SampleMaker:
+    def writer(self, path: Path) -> AnyWriter:
+        """Return what writes the samples of a store."""
+        settings, vocab_size = self.settings, self.tokenizer.vocab_size
+        if settings.sentence_pairs == NO_PAIRS:
+            return TokenStoreWriter(path, vocab_size, self.row_form)
+        pairs = PairSettings(
+            settings.sentence_pairs, settings.max_seq_length, settings.short_seq_prob
+        )
+        return PairStoreWriter(path, vocab_size, pairs)
+
+    def maker(self, writer: AnyWriter, for_evaluation: bool) -> SampleMaker:
         """Return what cuts documents into the samples of a store."""
+        if isinstance(writer, PairStoreWriter):
+            return PairSamples(writer, for_evaluation)
         if isinstance(self.tokenizer, GPT2Tokenizer):
             return self._causal_maker(writer, self.tokenizer, for_evaluation)
         block = self.settings.max_seq_length - 2

@@ -15,8 +15,9 @@ from mindmlm.data.text_size import TextSize
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import sync_directory, write_text_atomic
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 _TOKENS, _WORD_STARTS, _ENDS, _META = "tokens.bin", "word_starts.bin", "ends.bin", "meta.json"
+_LABELS = "labels.bin"
 _BUFFERED_TOKENS = 1 << 16
 # What special tokens inside of a sample mean, see `TokenStore.row_form`.
 SINGLE, PAIRS, DOCUMENTS, BLOCKS = "single", "pairs", "documents", "blocks"
@@ -34,7 +35,8 @@ class TokenStore:
         path: the folder.
         num_samples, num_tokens: totals.
         fingerprint: hexadecimal digest of all tokens, word starts and borders.
-        row_form: "single": a sample is one text; "pairs": `A [SEP] B`, two segments; "documents":
+        row_form: "single": a sample is one text; "pairs": `A [SEP] B`, two segments, and a label
+            (1 = B does not follow A; 0 where nobody knows); "documents":
             `A [SEP] [CLS] B ...`, texts that must not see each other; "blocks": a piece of a stream
             in which every token is predicted from those before it. Blocks have no word starts.
         text: words and bytes of what is predicted, where they were counted.
@@ -58,10 +60,21 @@ class TokenStore:
         if self.row_form != BLOCKS:
             self._word_starts = np.asarray(np.memmap(path / _WORD_STARTS, np.bool_, "r"))
         self._ends = np.asarray(np.memmap(path / _ENDS, np.dtype("<i8"), "r"))
+        self._labels: np.ndarray | None = None
+        if self.row_form == PAIRS:
+            self._labels = np.asarray(np.memmap(path / _LABELS, np.dtype("u1"), "r"))
 
     def lengths(self, sample_ids: np.ndarray) -> np.ndarray:
         """Return the number of tokens of each sample, int64."""
         return self._ends[sample_ids] - self._begins(sample_ids)
+
+    def labels(self, sample_ids: np.ndarray) -> np.ndarray:
+        """Return the label of each pair, uint8 [B]; 1 = the second part does not follow.
+
+        Samples of other forms than "pairs" have none.
+        """
+        assert self._labels is not None
+        return np.where(sample_ids < 0, 0, self._labels[np.maximum(sample_ids, 0)])
 
     def gather(self, sample_ids: np.ndarray, width: int) -> tuple[np.ndarray, ...]:
         """Read samples into rows.
@@ -164,6 +177,7 @@ class TokenStoreWriter:
         }
         self._digests = {name: hashlib.blake2b(digest_size=16) for name in self._files}
         self._pending: list[tuple[np.ndarray, ...]] = []
+        self._pending_labels: list[int] = []
         self._pending_tokens = 0
         self.num_samples = 0
         self.num_tokens = 0
@@ -183,10 +197,13 @@ class TokenStoreWriter:
         else:
             self._discard()
 
-    def append(self, tokens: np.ndarray, word_starts: np.ndarray | None = None) -> None:
+    def append(
+        self, tokens: np.ndarray, word_starts: np.ndarray | None = None, label: int = 0
+    ) -> None:
         """Add one sample of at least one token; both arrays are [n] and are copied.
 
-        Samples of the form "blocks" have no word starts, all others have.
+        Samples of the form "blocks" have no word starts, all others have. The label is kept of
+        "pairs" only.
         """
         # Views would keep the whole chunk they were cut from in memory.
         sample = [tokens.astype(self._dtype)]
@@ -194,6 +211,7 @@ class TokenStoreWriter:
             assert word_starts is not None
             sample.append(word_starts.astype(np.bool_))
         self._pending.append(tuple(sample))
+        self._pending_labels.append(label)
         self._pending_tokens += len(tokens)
         self.num_samples += 1
         self.num_tokens += len(tokens)
@@ -206,11 +224,14 @@ class TokenStoreWriter:
         arrays = [np.concatenate(parts) for parts in zip(*self._pending, strict=True)]
         lengths = np.array([len(sample[0]) for sample in self._pending], "<i8")
         ends = np.cumsum(lengths) + (self.num_tokens - self._pending_tokens)
-        for name, array in zip(self._files, [*arrays, ends], strict=True):
+        arrays.append(ends)
+        if self._row_form == PAIRS:
+            arrays.append(np.array(self._pending_labels, np.uint8))
+        for name, array in zip(self._files, arrays, strict=True):
             data = array.tobytes()
             self._files[name].write(data)
             self._digests[name].update(data)
-        self._pending, self._pending_tokens = [], 0
+        self._pending, self._pending_labels, self._pending_tokens = [], [], 0
 
     def _commit(self) -> None:
         try:
@@ -247,8 +268,9 @@ class TokenStoreWriter:
 
 
 def _file_names(row_form: str) -> list[str]:
-    """Return the files of a store; word starts only where there are words."""
-    return [_TOKENS, *([] if row_form == BLOCKS else [_WORD_STARTS]), _ENDS]
+    """Return the files of a store; word starts only where there are words, labels of pairs."""
+    words = [] if row_form == BLOCKS else [_WORD_STARTS]
+    return [_TOKENS, *words, _ENDS, *([_LABELS] if row_form == PAIRS else [])]
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -272,6 +294,7 @@ def _check_consistent(path: Path, meta: dict[str, Any]) -> None:
         _TOKENS: meta["num_tokens"] * width,
         _WORD_STARTS: meta["num_tokens"],
         _ENDS: meta["num_samples"] * 8,
+        _LABELS: meta["num_samples"],
     }
     expected = {name: expected[name] for name in _file_names(meta["row_form"])}
     if meta["sizes"] != expected or not meta["num_samples"] or not meta["fingerprint"]:

@@ -126,8 +126,21 @@ class _TrainingJob:
         job = cls(session, tokenizer, corpus, model, updater, state, given)
         if isinstance(start, Checkpoint) and config.run_mode == "train":
             job._resume(start)
+        elif config.optimizer.keep_state:
+            job._keep_optimizer_state(start)
         check_replicas(model, {**job.state.to_dict(), **job._identity()}, session.agreement)
         return job
+
+    def _keep_optimizer_state(self, start: AnyCheckpoint | None) -> None:
+        """Take over the moments and how many updates they have seen; the run is a new one."""
+        if not isinstance(start, Checkpoint):
+            raise CheckpointError(
+                "optimizer.keep_state: the checkpoint holds no state of an optimizer (it is not "
+                "one of mindmlm); use keep_state: False"
+            )
+        build.load_state(self.updater, start)
+        self.state.updates_before = TrainState.from_dict(start.state).updates
+        logger.info("the optimizer goes on after %d updates", self.state.updates_before)
 
     def _resume(self, start: Checkpoint) -> None:
         """Take over optimizer, counters and data position, bit for bit."""
@@ -265,7 +278,8 @@ def _parts_of_tasks(config: RunConfig, start: AnyCheckpoint) -> tuple[str, ...]:
     before, now = RunConfig.model_validate(start.config).model.arch.type, config.model.arch.type
     if before == now:
         return ()
-    logger.info(
-        "%s is a %s: its head is left out, and the one of %s is new", start.path, before, now
-    )
-    return build.family_of(config).task_parts
+    family, theirs = build.family_of(config), build.FAMILIES[before]
+    common = set(family.head_parts) & set(theirs.head_parts)
+    what = f"of its head, {', '.join(sorted(common))} is kept" if common else "its head is left out"
+    logger.info("%s is a %s: %s, and the one of %s is new", start.path, before, what, now)
+    return tuple(part for part in family.task_parts if part not in common)

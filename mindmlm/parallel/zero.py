@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import mindspore as ms
 from mindspore import Parameter
 
-from mindmlm.optim.adamw import PART
+from mindmlm.optim.moments import PART
 from mindmlm.parallel.buckets import Entry, GatherWeights, ReduceGradients
 from mindmlm.parallel.division import Division
 from mindmlm.parallel.groups import Group

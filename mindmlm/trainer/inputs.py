@@ -23,6 +23,7 @@ TRAIN, EVALUATION, TOKENIZER = "train_dataset", "eval_dataset", "tokenizer"
 _QUESTION_ANSWERING = "QuestionAnsweringTrainer"
 _ARCHITECTURES = {
     "BertForMaskedLM": "fill_mask",
+    "BertForPreTraining": "fill_mask",
     "BertForQuestionAnswering": "question_answering",
     "GPT2LMHeadModel": "text_generation",
 }

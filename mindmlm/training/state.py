@@ -14,16 +14,18 @@ class TrainState:
         step: optimizer steps done, skipped ones included.
         samples_seen: position in the endless stream of samples.
         loss_scale: current loss scale and the number of skipped steps.
+        updates_before: updates of the run whose optimizer state this one began with.
     """
 
     step: int = 0
     samples_seen: int = 0
     loss_scale: LossScale = field(default_factory=LossScale)
+    updates_before: int = 0
 
     @property
     def updates(self) -> int:
-        """Steps in which the weights were updated."""
-        return self.step - self.loss_scale.overflow_count
+        """Updates that the optimizer's state has seen."""
+        return self.updates_before + self.step - self.loss_scale.overflow_count
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, stored in a checkpoint's manifest."""
@@ -36,4 +38,5 @@ class TrainState:
             step=int(values["step"]),
             samples_seen=int(values["samples_seen"]),
             loss_scale=LossScale(**values["loss_scale"]),
+            updates_before=int(values.get("updates_before", 0)),
         )

@@ -29,6 +29,7 @@ QUESTIONS = [
     "model.arch.type=BertForQuestionAnswering", "trainer.type=QuestionAnsweringTrainer",
     f"{LOADER}.type=SQuADDataLoader", "train_dataset.max_seq_length=384",
 ]  # fmt: skip
+PAIRS = ["model.arch.type=BertForPreTraining", "train_dataset.sentence_pairs=nsp"]
 USER_DICT = "processor.user_dict={folder}/words.txt"
 CASES = [
     ("processor.user_dict", ["processor.segmenter=none", USER_DICT], [USER_DICT]),
@@ -73,6 +74,8 @@ CASES = [
      [f"{MASKING}.strategy=token"]),
     ("train_dataset.sample_mode", [*QUESTIONS, "train_dataset.sample_mode=packed"],
      ["train_dataset.sample_mode=packed"]),
+    ("train_dataset.short_seq_prob", ["train_dataset.short_seq_prob=0.3"],
+     [*PAIRS, "train_dataset.short_seq_prob=0.3"]),
     ("train_dataset.doc_stride", ["train_dataset.doc_stride=9"],
      [*QUESTIONS, "train_dataset.doc_stride=9"]),
     ("metric.top_k", ["metric.top_k=2"], [*QUESTIONS, "metric.top_k=2"]),

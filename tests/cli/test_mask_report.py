@@ -130,3 +130,18 @@ def test_faults_are_named(tmp_path, monkeypatch, capsys):
     assert "needs a text; add --dataset_dir" in capsys.readouterr().err
     assert main(["mask-report", "run.yaml", "--samples", "0"]) == 2
     assert "--samples must be at least 1" in capsys.readouterr().err
+
+
+def test_pairs_are_reported_too(run, tmp_path):
+    pairs = (
+        *("--options", "train_dataset.sentence_pairs=nsp", "model.arch.type=BertForPreTraining"),
+        "train_dataset.data_loader.text_format=document",
+    )
+    lines = (tmp_path / "text.txt").read_text(encoding="utf-8").splitlines()
+    short = [line[n : n + 9] for line in lines for n in (0, 9, 18)]
+    text = "".join(f"{line}\n" + "\n" * (n % 6 == 5) for n, line in enumerate(short))
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    report = json.loads(run("--json", *pairs))
+    assert report["rate"] == pytest.approx(0.15, abs=0.01)
+    # [CLS] A [SEP] B [SEP]: three tokens of a row are special.
+    assert report["tokens"] - report["ordinary_tokens"] == 3 * report["rows"]

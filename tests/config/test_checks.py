@@ -9,6 +9,7 @@ import pytest
 from mindmlm.config import checks, load_config
 from mindmlm.errors import ConfigError
 
+from .pretraining_rules import ALSO_REFUSED, PRETRAINING_RULES
 from .question_rules import QUESTION_RULES
 
 MODEL = "model.model_config."
@@ -29,6 +30,7 @@ UNEVEN = [f"{CUTS}model_parallel=2", f"{CUTS}vocab_emb_dp=False"]
 # check -> (options refused, key named, part of the message, options just inside)
 RULES = {
     **QUESTION_RULES,
+    **PRETRAINING_RULES,
     "heads_divide_hidden": (
         [f"{MODEL}hidden_size=100", f"{MODEL}num_attention_heads=3"],
         f"{MODEL}num_attention_heads",
@@ -144,12 +146,6 @@ RULES = {
         f"{DATA}masking.mixture",
         "all weights are 0",
         [f"{DATA}masking.strategy=mixture", f"{DATA}masking.mixture.span=1"],
-    ),
-    "macbert_has_words": (
-        [f"{DATA}masking.strategy=macbert"],
-        f"{DATA}masking.similar_words.file",
-        "needs a file",
-        [f"{DATA}masking.strategy=macbert", f"{DATA}masking.similar_words.file=here.txt"],
     ),
     "reference_file_is_usable": (
         ["processor.segmenter=reference_file"],
@@ -337,6 +333,12 @@ def test_rule_refuses(load, rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_rule_lets_its_neighbour_pass(load, rule):
     load(RULES[rule][3], rule if rule in INPUT_RULES else "")
+
+
+@pytest.mark.parametrize(("options", "key", "message"), ALSO_REFUSED)
+def test_what_does_not_go_with_pairs(load, options, key, message):
+    with pytest.raises(ConfigError, match=rf"{key}: .*{message}"):
+        load(options, "")
 
 
 def test_predictions_that_follow_from_the_probability(load):

@@ -77,9 +77,9 @@ def lines_for(path, text, **arguments):
             ":1: context.device_target: expected one of auto, CPU, Ascend, got 'GPU': mindmlm runs",
         ),
         (
-            "model: {arch: {type: BertForPreTraining}}\n",
-            ":1: model.arch.type: expected one of BertForMaskedLM, "
-            "BertForQuestionAnswering, GPT2LMHeadModel, got 'BertForPreTraining': next-sent",
+            "model: {arch: {type: BertForTraining}}\n",
+            ":1: model.arch.type: expected one of BertForMaskedLM, BertForPreTraining, "
+            "BertForQuestionAnswering, GPT2LMHeadModel, got 'BertForTraining'",
         ),
         ("hidden_size: 3\n", "did you mean model.model_config.hidden_size?"),
         ("seq_length: 3\n", "did you mean train_dataset.seq_length?"),

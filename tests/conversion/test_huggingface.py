@@ -130,11 +130,11 @@ def test_there_and_back_is_bitwise(kind, target, tmp_path) -> None:
     convert(Conversion(tmp_path / "middle", tmp_path / "back", "huggingface"))
     expected = load_file(folder / "model.safetensors")
     found = load_file(tmp_path / "back" / "model.safetensors")
-    # The next-sentence head has no place here; the pooler has.
-    dropped = {name for name in expected if name.startswith("cls.seq_relationship")}
-    assert bool(dropped) == (kind == "BertForPreTraining")
-    assert set(found) == set(expected) - dropped
-    assert any("pooler" in name for name in found) == (kind == "BertForPreTraining")
+    assert set(found) == set(expected)
+    for name in ("bert.pooler.dense.weight", "cls.seq_relationship.bias"):
+        assert (name in found) == (kind == "BertForPreTraining")
+    described = json.loads((tmp_path / "back" / "config.json").read_text())
+    assert described["architectures"] == [kind]
     for name, value in found.items():
         assert value.tobytes() == expected[name].tobytes(), name
 
@@ -168,7 +168,12 @@ def test_a_file_name_writes_one_file(huggingface_folder, tmp_path) -> None:
 
 def test_the_next_sentence_head_is_announced(tmp_path, imported, graph_mode) -> None:
     model = huggingface_bert("BertForPreTraining", seed=2)
-    weights, settings, report = imported(save_huggingface(model, tmp_path / "input"))
+    folder = save_huggingface(model, tmp_path / "input")
+    # As that of bert-base-chinese: the file has the head, its description does not.
+    described = json.loads((folder / "config.json").read_text())
+    described["architectures"] = ["BertForMaskedLM"]
+    (folder / "config.json").write_text(json.dumps(described))
+    weights, settings, report = imported(folder)
     left = [line.theirs for line in report.of("left out")]
     assert left == ["cls.seq_relationship.bias", "cls.seq_relationship.weight"]
     assert settings.add_pooling_layer and "bert.pooler.weight" in weights

@@ -11,11 +11,13 @@ from safetensors.numpy import load_file
 
 from mindmlm.config.schema import RunConfig
 from mindmlm.conversion.convert import Conversion, convert
+from mindmlm.conversion.readers.tensorflow import TensorFlowCheckpoint
 from mindmlm.conversion.starting_point import ForeignStart, foreign_path, open_foreign
 from mindmlm.errors import CheckpointError, ConfigError
 from mindmlm.testing.tiny_bert import SHAPE, TOKENS
 
 FIXTURE = Path(__file__).parent / "tf1_bert"
+PAIRS = {"max_seq_length": 20, "sentence_pairs": "nsp"}
 
 
 def open_start(given: RunConfig) -> ForeignStart:
@@ -78,6 +80,30 @@ def test_google_and_names(tmp_path, monkeypatch) -> None:
     assert start.config.model.settings.add_pooling_layer
     with pytest.raises(CheckpointError, match="Nothing is downloaded"):
         open_start(config("bert_base_uncased"))
+
+
+def test_pairs_take_over_the_head_of_google(tmp_path) -> None:
+    for path in FIXTURE.glob("bert_*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "vocab.txt").write_bytes((FIXTURE / "vocab.txt").read_bytes())
+    pairs = {"model": {"arch": {"type": "BertForPreTraining"}}}
+    start = open_start(config(tmp_path, **pairs, train_dataset=PAIRS))
+    found = dict(start.checkpoint.iterate("model"))
+    theirs = TensorFlowCheckpoint(FIXTURE / "bert_model.ckpt")
+    for ours, name in (("weight", "output_weights"), ("bias", "output_bias")):
+        expected = theirs.read(f"cls/seq_relationship/{name}")
+        np.testing.assert_array_equal(found[f"seq_relationship.{ours}"], expected)
+
+
+def test_pairs_begin_at_random_where_a_file_has_no_head(huggingface_folder) -> None:
+    pairs = {"model": {"arch": {"type": "BertForPreTraining"}}, "train_dataset": PAIRS}
+    with pytest.raises(CheckpointError, match=r"seq_relationship"):
+        open_start(config(huggingface_folder, **pairs, run_mode="train"))
+    start = open_start(config(huggingface_folder, **pairs))
+    found = dict(start.checkpoint.iterate("model"))
+    assert found["seq_relationship.weight"].std() == pytest.approx(0.02, rel=0.5)
+    assert found["bert.pooler.weight"].std() == pytest.approx(0.02, rel=0.2)
+    assert "head.dense.weight" in found
 
 
 def test_a_file_without_a_description_takes_that_of_the_run(huggingface_folder, tmp_path) -> None:

@@ -7,7 +7,7 @@ import transformers
 
 from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
-from mindmlm.conversion.architectures import BERT, GPT2
+from mindmlm.conversion.architectures import BERT, BERT_PRETRAINING, GPT2
 from mindmlm.conversion.converted_model import ConvertedModel, export
 from mindmlm.conversion.matching import Allowances, match
 from mindmlm.conversion.report import Report
@@ -22,6 +22,7 @@ GPT2_PARAMETERS = GPT2.parameters(
     ),
     31,
 )
+PAIRS_PARAMETERS = BERT_PRETRAINING.parameters(BertModelConfig(**SHAPE), VOCAB)
 
 
 @pytest.mark.parametrize("pooler", [False, True])
@@ -36,10 +37,19 @@ def test_the_parameters_are_those_of_the_model(pooler, graph_mode) -> None:
         assert BERT.parameters(settings, VOCAB) == model
 
 
+def test_the_parameters_are_those_of_the_model_with_pairs(graph_mode) -> None:
+    from mindmlm.models.bert.pretraining import BertForPreTraining
+
+    settings = BertModelConfig(**SHAPE)
+    model = {v.name: v.shape for v in BertForPreTraining(settings, VOCAB).get_parameters()}
+    assert BERT_PRETRAINING.parameters(settings, VOCAB) == model
+
+
+@pytest.mark.parametrize("kind", [BERT, BERT_PRETRAINING], ids=["masked", "pairs"])
 @pytest.mark.parametrize("library", ["huggingface", "tensorflow", "mindformers"])
-def test_every_parameter_of_bert_has_a_name_everywhere(library) -> None:
-    wanted = BERT.parameters(BertModelConfig(**SHAPE, add_pooling_layer=True), VOCAB)
-    recipes = BERT.table(library).recipes(wanted)
+def test_every_parameter_of_bert_has_a_name_everywhere(library, kind) -> None:
+    wanted = kind.parameters(BertModelConfig(**SHAPE, add_pooling_layer=True), VOCAB)
+    recipes = kind.table(library).recipes(wanted)
     assert set(recipes) == set(wanted)
     assert len({(recipe.theirs, recipe.part) for recipe in recipes.values()}) == len(wanted)
 
@@ -48,9 +58,9 @@ def test_every_parameter_of_bert_has_a_name_everywhere(library) -> None:
     ("shapes", "table"),
     [
         *((BERT.parameters(BertModelConfig(**SHAPE), VOCAB), table) for table in BERT.tables),
+        *((PAIRS_PARAMETERS, table) for table in BERT_PRETRAINING.tables),
         *((GPT2_PARAMETERS, table) for table in GPT2.tables),
     ],
-    ids=["bert-huggingface", "bert-tensorflow", "bert-mindformers", "gpt2-hf", "gpt2-mindformers"],
 )
 def test_reading_undoes_writing(shapes, table) -> None:
     rng = np.random.default_rng(0)

@@ -143,6 +143,34 @@ def test_pairs_keep_their_segments(tmp_path, source, form):
                 assert segments[ends[0] + 1 : ends[1] + 1].all()
 
 
+@pytest.mark.parametrize("form", ["static", "dynamic"])
+def test_pairs_keep_their_labels(tmp_path, source, form):
+    settings = replace(SETTINGS, form=form, sentence_pairs="nsp", dupe_factor=1)
+    document = replace(source, options=replace(source.options, text_format="document"))
+    files = build(document, tmp_path / "records", settings)
+    read = [columns for file in files for _, columns in read_tfrecord(file.path)]
+    built = np.concatenate([columns["next_sentence_labels"].values for columns in read])
+    assert 0 < built.mean() < 1
+    store, _ = job(files, pairs=True).prepare(tmp_path / "cache")
+    ids = np.arange(store.num_samples)
+    order = np.random.default_rng(0).permutation(ids)
+    judged, _ = job(files, pairs=True).prepare_for_evaluation(tmp_path / "cache")
+    assert np.array_equal(judged.labels(ids), built)
+    if isinstance(store, RowStore):
+        found = store.batch(order).next_sentence_labels
+    else:
+        found = store.labels(order)
+        assert store.labels(np.array([-1])) == 0
+    assert np.array_equal(found, built[order])
+
+
+def test_rows_without_pairs_are_refused(tmp_path, source):
+    files = build(source, tmp_path / "records", SETTINGS)
+    job(files).prepare(tmp_path / "cache")
+    with pytest.raises(DataError, match="are no pairs with next_sentence_labels"):
+        job(files, pairs=True).prepare(tmp_path / "cache")
+
+
 def test_static_batches_are_a_function_of_the_step(tmp_path, source):
     store, _ = job(build(source, tmp_path / "records", SETTINGS)).prepare(tmp_path / "cache")
     assert isinstance(store, RowStore)

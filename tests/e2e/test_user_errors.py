@@ -21,7 +21,7 @@ def refused(done, *words):
         ("lr_schedule: {type: linaer}\n", 2, "did you mean linear?"),
         ("lr_schedule: {learning_rate: -1e-4}\n", 2, "expected a number > 0, got -0.0001"),
         ("context: {device_target: GPU}\n", 2, "GPU back-end was dropped"),
-        ("model: {arch: {type: BertForPreTraining}}\n", 2, "Use BertForMaskedLM"),
+        ("model: {arch: {type: BertForPreTraining}}\n", 2, "use BertForMaskedLM"),
         ("use_parallel: True\nparallel: {parallel_mode: 1}\n", 3, "use 3 (hybrid_parallel)"),
         ("train_dataset: {max_seq_length: 1024}\n", 2, "max_position_embeddings, 512"),
         ("model: {model_config: {num_attention_heads: 3}}\n", 2, "do not divide hidden_size"),

@@ -6,7 +6,8 @@ import pytest
 from mindspore import Parameter
 
 from mindmlm.kernels import operators
-from mindmlm.optim.adamw import FIRST_MOMENT, SECOND_MOMENT, AdamW, AdamWSettings, is_decayed
+from mindmlm.optim.adamw import AdamW
+from mindmlm.optim.moments import FIRST_MOMENT, SECOND_MOMENT, MomentSettings, is_decayed
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("graph_mode")
@@ -42,7 +43,7 @@ def test_only_biases_and_norms_are_not_decayed():
 
 @pytest.mark.parametrize(
     "settings",
-    [AdamWSettings(), AdamWSettings(beta1=0.8, beta2=0.95, eps=1e-8, weight_decay=0.3)],
+    [MomentSettings(), MomentSettings(beta1=0.8, beta2=0.95, eps=1e-8, weight_decay=0.3)],
     ids=["defaults", "others"],
 )
 @pytest.mark.parametrize("fused", [True, False], ids=["fused", "plain"])

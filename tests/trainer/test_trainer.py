@@ -167,12 +167,13 @@ def test_objects_interrupted_and_resumed_are_the_same_run(trained, files, small,
 
 
 def test_a_network_is_trained_in_place_in_a_thread(trained, files, small, tmp_path):
-    from mindmlm.optim.adamw import AdamW, AdamWSettings
+    from mindmlm.optim.adamw import AdamW
+    from mindmlm.optim.moments import MomentSettings
 
     made = []
 
     def halved(parameters):
-        made.append(AdamW(parameters, AdamWSettings(weight_decay=0.5)))
+        made.append(AdamW(parameters, MomentSettings(weight_decay=0.5)))
         return made[-1]
 
     trainer, _, output = trained

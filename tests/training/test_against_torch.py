@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mindmlm import build
-from mindmlm.optim.adamw import is_decayed
+from mindmlm.optim.moments import is_decayed
 from mindmlm.testing.huggingface import huggingface_name
 
 torch = pytest.importorskip("torch")

@@ -76,6 +76,10 @@ SYNONYMS = (*MACBERT, f"{MASKING}.similar_words.file={{folder}}/synonyms.txt")
 VECTORS = (*MACBERT, f"{MASKING}.similar_words.file={{folder}}/vectors.txt")
 MIXTURE = ("plain.txt", f"{MASKING}.strategy=mixture", f"{MASKING}.mixture.whole_word=1")
 TERMS = ("plain.txt", f"{MASKING}.term_file={{folder}}/terms.txt")
+PAIRS = (
+    *("document.txt", f"{LOADER}.text_format=document"),
+    *("model.arch.type=BertForPreTraining", "train_dataset.sentence_pairs=nsp"),
+)
 RISING = ("plain.txt", f"{MASKING}.masked_lm_prob_end=0.5", f"{MASKING}.masked_lm_prob_steps=100")
 REFERENCE = (
     "plain.txt",
@@ -108,6 +112,8 @@ REFERENCE = (
             "False",
         ),
         (("plain.txt",), "train_dataset.bucket_lengths", "[12]"),
+        (PAIRS, "train_dataset.sentence_pairs", "sop"),
+        (PAIRS, "train_dataset.short_seq_prob", "0.9"),
         (("plain.txt",), "processor.hmm", "False"),
         (("plain.txt",), "processor.user_dict", "{folder}/user.txt"),
         (REFERENCE, "processor.reference_file", "{folder}/places2.txt"),

@@ -121,6 +121,7 @@ def base_weights(small_run):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("optimizer.type", "lamb"),
         ("optimizer.beta1", "0.5"),
         ("optimizer.beta2", "0.9"),
         ("optimizer.eps", "1e-3"),

@@ -12,7 +12,7 @@ from mindmlm.config import load_config
 from mindmlm.conversion.architectures import BERT_QA
 from mindmlm.data.question_answering.answers import AnswerSettings
 from mindmlm.data.question_answering.metrics import METRICS
-from mindmlm.optim.adamw import is_decayed
+from mindmlm.optim.moments import is_decayed
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.place import Place
 from mindmlm.testing.answer_rules import Window, plain_answers

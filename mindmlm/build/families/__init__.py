@@ -2,12 +2,14 @@
 
 from mindmlm.build.families.base import Family
 from mindmlm.build.families.bert import BERT_FOR_MASKED_LM
+from mindmlm.build.families.bert_pretraining import BERT_FOR_PRETRAINING
 from mindmlm.build.families.bert_qa import BERT_FOR_QUESTION_ANSWERING
 from mindmlm.build.families.gpt2 import GPT2_LM_HEAD_MODEL
 from mindmlm.config.schema import RunConfig
 
 FAMILIES = {
     "BertForMaskedLM": BERT_FOR_MASKED_LM,
+    "BertForPreTraining": BERT_FOR_PRETRAINING,
     "BertForQuestionAnswering": BERT_FOR_QUESTION_ANSWERING,
     "GPT2LMHeadModel": GPT2_LM_HEAD_MODEL,
 }

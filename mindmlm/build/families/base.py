@@ -26,6 +26,7 @@ class Family:
         dropout_sites_per_layer: how many of them each layer has; the embeddings have one.
         initial_deviation: (settings, parameter name) -> spread of its initial values.
         task_parts: patterns of parameters that the same network for another task need not have.
+        head_parts: those of them that this one has; another one with the same takes them over.
     """
 
     model: Callable[..., nn.Cell]
@@ -37,3 +38,4 @@ class Family:
     dropout_sites_per_layer: int
     initial_deviation: Callable[..., float]
     task_parts: tuple[str, ...] = ()
+    head_parts: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from mindmlm.models.bert.heads import BertForMaskedLM
 from mindmlm.models.bert.model import DROPOUT_SITES_PER_LAYER
 from mindmlm.models.bert.parallel_plan import TENSOR_PLAN, VOCABULARY_PLAN
 
-BERT_TASK_PARTS = ("head.*", "qa.*", "bert.pooler.*")
+BERT_TASK_PARTS = ("head.*", "qa.*", "seq_relationship.*", "bert.pooler.*")
 
 
 def bert_initial_deviation(settings: BertModelConfig, name: str) -> float:
@@ -25,4 +25,5 @@ BERT_FOR_MASKED_LM = Family(
     dropout_sites_per_layer=DROPOUT_SITES_PER_LAYER,
     initial_deviation=bert_initial_deviation,
     task_parts=BERT_TASK_PARTS,
+    head_parts=("head.*",),
 )

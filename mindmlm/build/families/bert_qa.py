@@ -17,4 +17,5 @@ BERT_FOR_QUESTION_ANSWERING = Family(
     dropout_sites_per_layer=DROPOUT_SITES_PER_LAYER,
     initial_deviation=bert_initial_deviation,
     task_parts=BERT_TASK_PARTS,
+    head_parts=("qa.*",),
 )

@@ -17,6 +17,7 @@ from mindmlm.data.masking import MaskedBatch, VocabularyInfo
 from mindmlm.data.prepare_records import SampleStore
 from mindmlm.data.row_store import RowStore
 from mindmlm.data.sampler import GlobalOrder
+from mindmlm.data.sentence_pairs.store import PairStore
 from mindmlm.data.static_batches import StaticBatches
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import ConfigError
@@ -27,6 +28,8 @@ from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.tasks.mlm import MaskedLMEvaluation, MaskedLMLoss, MaskedLMPart, batch_arrays
 from mindmlm.tokenizers.bert import BertTokenizer
 from mindmlm.training.evaluation import EvaluationResult, token_measures
+
+AnyStore = SampleStore | PairStore
 
 
 class MaskedLMTask(LanguageModelTask):
@@ -49,7 +52,7 @@ class MaskedLMTask(LanguageModelTask):
         return MaskedLMEvaluation(model, self.packed)
 
     def train_batches(
-        self, store: SampleStore, tokenizer: BertTokenizer, layout: BatchLayout, steps: int
+        self, store: AnyStore, tokenizer: BertTokenizer, layout: BatchLayout, steps: int
     ) -> TrainingBatches:
         """See `Task`; masked when they are made, unless the samples are masked rows."""
         config, section = self.config, self.config.train_dataset
@@ -66,6 +69,7 @@ class MaskedLMTask(LanguageModelTask):
         masking = masking_settings(config, tokenizer, store, steps)
         vocabulary = VocabularyInfo.from_tokenizer(tokenizer)
         if section.bucket_lengths:
+            assert isinstance(store, TokenStore)
             lengths = self.row_lengths()
             return BucketedBatches(store, masking, vocabulary, layout, lengths, seed, shuffle)
         return TrainBatches(store, order, masking, vocabulary, layout, section.max_seq_length, seed)
@@ -86,13 +90,13 @@ class MaskedLMTask(LanguageModelTask):
         return MicroBatch(
             inputs=tuple(array[own] for array in batch_arrays(batch)),
             keeps=keeps,
-            weight=float(batch.masked_lm_weights[own].sum()),
+            counts=(float(batch.masked_lm_weights[own].sum()),),
             tokens=int(batch.input_mask[own].sum()),
             rows=batch.input_ids[own].size,
         )
 
     def evaluation_batches(
-        self, store: TokenStore, tokenizer: BertTokenizer, batch_size: int
+        self, store: TokenStore | PairStore, tokenizer: BertTokenizer, batch_size: int
     ) -> EvaluationBatches:
         """See `Task`."""
         vocabulary = VocabularyInfo.from_tokenizer(tokenizer)

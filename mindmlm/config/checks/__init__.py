@@ -10,6 +10,7 @@ from mindmlm.config.checks.cloud import interleaving_has_an_engine, results_go_s
 from mindmlm.config.checks.data import (
     bucket_lengths_ascend,
     macbert_has_words,
+    macbert_replaces_words,
     mask_probabilities,
     mixture_has_weights,
     predictions_fit_rows,
@@ -41,7 +42,14 @@ from mindmlm.config.checks.model import (
     rows_fit_positions,
     vocabulary_fits_embedding,
 )
-from mindmlm.config.checks.optimization import one_warmup, rate_falls, warmup_fits_schedule
+from mindmlm.config.checks.optimization import (
+    one_warmup,
+    optimizer_has_an_engine,
+    optimizer_state_is_there,
+    rate_falls,
+    warmup_fits_schedule,
+)
+from mindmlm.config.checks.pairs import pairs_have_a_head, pairs_have_an_engine, pairs_have_rows
 from mindmlm.config.checks.parallel import (
     engine_has_mode,
     every_process_can_read,
@@ -79,13 +87,17 @@ CONSISTENCY: tuple[Check, ...] = (
     rows_fit_positions,
     predictions_fit_rows,
     bucket_lengths_ascend,
+    pairs_have_a_head,
+    pairs_have_rows,
+    pairs_have_an_engine,
     mask_probabilities,
     mixture_has_weights,
-    macbert_has_words,
+    macbert_replaces_words,
     reference_file_is_usable,
     one_warmup,
     warmup_fits_schedule,
     rate_falls,
+    optimizer_has_an_engine,
     float16_needs_loss_scale,
     engine_has_mode,
     semi_auto_has_graphs,
@@ -115,6 +127,8 @@ CONSISTENCY: tuple[Check, ...] = (
 )
 INPUTS: tuple[Check, ...] = (
     text_is_given,
+    macbert_has_words,
+    optimizer_state_is_there,
     records_have_a_vocabulary,
     questions_have_a_vocabulary,
     checkpoint_is_given,

@@ -57,18 +57,26 @@ def mixture_has_weights(config: RunConfig) -> Iterator[Problem]:
         )
 
 
-def macbert_has_words(config: RunConfig) -> Iterator[Problem]:
-    """MacBERT puts similar words in place of whole words."""
+def _replaces_words(config: RunConfig) -> bool:
     masking = config.train_dataset.masking
-    mixed = masking.strategy == "mixture" and masking.mixture.macbert
-    if masking.strategy != "macbert" and not mixed:
-        return
-    if not masking.similar_words.file:
+    mixed = masking.strategy == "mixture" and bool(masking.mixture.macbert)
+    return masking.strategy == "macbert" or mixed
+
+
+def macbert_has_words(config: RunConfig) -> Iterator[Problem]:
+    """MacBERT puts similar words in place of others; they are an input of training."""
+    named = config.train_dataset.masking.similar_words.file
+    if _replaces_words(config) and config.run_mode in ("train", "finetune") and not named:
         yield Problem(
             "train_dataset.masking.similar_words.file",
-            "macbert needs a file of word vectors or of synonyms",
+            "macbert needs a file of word vectors or of synonyms; add --options "
+            "train_dataset.masking.similar_words.file=vectors.txt",
         )
-    if masking.unit == "piece":
+
+
+def macbert_replaces_words(config: RunConfig) -> Iterator[Problem]:
+    """Similar words take the place of whole words."""
+    if _replaces_words(config) and config.train_dataset.masking.unit == "piece":
         yield Problem(
             "train_dataset.masking.unit",
             "macbert replaces whole words; use published or word",

@@ -7,6 +7,7 @@ from mindmlm.config.schema import RunConfig
 
 _EXAMPLES = {
     "BertForMaskedLM": "a text with a [MASK] in it",
+    "BertForPreTraining": "a text with a [MASK] in it",
     "BertForQuestionAnswering": "My name is Ada and I live in London - Where do I live?",
     "GPT2LMHeadModel": "Once upon a time",
 }

@@ -10,6 +10,7 @@ from mindmlm.config.schema import RunConfig
 # Architecture -> the kind of network it stands on, and the task that trains it.
 _KINDS = {
     "BertForMaskedLM": ("BertConfig", "MaskedLanguageModelingTrainer"),
+    "BertForPreTraining": ("BertConfig", "MaskedLanguageModelingTrainer"),
     "BertForQuestionAnswering": ("BertConfig", "QuestionAnsweringTrainer"),
     "GPT2LMHeadModel": ("GPT2Config", "CausalLanguageModelingTrainer"),
 }

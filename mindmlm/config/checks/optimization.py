@@ -36,3 +36,24 @@ def rate_falls(config: RunConfig) -> Iterator[Problem]:
             f"{schedule.lr_end} is above learning_rate {schedule.learning_rate}; "
             "the rate falls from one to the other",
         )
+
+
+def optimizer_state_is_there(config: RunConfig) -> Iterator[Problem]:
+    """A run from random weights has no state to keep; a resumed one keeps its own."""
+    starts_anew = config.run_mode == "train" and not config.load_checkpoint
+    if config.optimizer.keep_state and starts_anew:
+        yield Problem(
+            "optimizer.keep_state",
+            "begins with the moments of another run; add --run_mode finetune --load_checkpoint "
+            "FOLDER_OF_THAT_RUN, or use False",
+        )
+
+
+def optimizer_has_an_engine(config: RunConfig) -> Iterator[Problem]:
+    """The graph of mode 1 has AdamW in it."""
+    if config.optimizer.type != "adamw" and config.use_parallel and config.parallel_mode == 1:
+        yield Problem(
+            "parallel.parallel_mode",
+            f"1 (semi_auto_parallel) has no {config.optimizer.type}; use 3 (hybrid_parallel) or 0 "
+            "(data_parallel), or optimizer.type: adamw",
+        )

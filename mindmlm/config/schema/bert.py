@@ -28,5 +28,5 @@ class BertModelConfig(NetworkConfig):
     add_pooling_layer: Boolean = Field(
         default=False,
         description="Add the [CLS] pooler. Masked-language modelling does not train it; "
-        "fine-tuning a classifier later wants it.",
+        "fine-tuning a classifier later wants it. BertForPreTraining has and trains it always.",
     )

@@ -13,6 +13,7 @@ from mindmlm.config.schema.types import (
     Integer,
     OpenFraction,
     PositiveInteger,
+    Probability,
     Seed,
     TextList,
 )
@@ -164,6 +165,17 @@ class TrainDatasetConfig(Section):
         default="line",
         description="`line`: one document a row, a longer one is split; `packed`: documents are "
         "joined with [SEP] (GPT-2: <|endoftext|>) and cut into full rows.",
+    )
+    sentence_pairs: Literal["none", "nsp", "sop"] = Field(
+        default="none",
+        description="BertForPreTraining: rows of two segments (lines of a document), told apart. "
+        "`nsp`: the second follows the first, or is from another document (BERT); `sop`: or both "
+        "are swapped (ALBERT, MacBERT). Of records: that their labels are trained on.",
+    )
+    short_seq_prob: Probability = Field(
+        default=0.1,
+        description="sentence_pairs from text: part of the documents whose rows aim at a random "
+        "shorter length, so that the model sees such rows too.",
     )
     attend_across_documents: Boolean = Field(
         default=True,

@@ -2,19 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
-from mindmlm.config.schema.types import Spellings
-
-_ARCHITECTURES = Spellings(
-    refused={
-        "BertForPreTraining": "next-sentence prediction is not there yet, and a head without its "
-        "loss would be trained on nothing. Use BertForMaskedLM"
-    }
-)
 
 
 def _network(value: Any) -> Any:
@@ -33,13 +25,14 @@ AnyNetworkConfig = Annotated[
 class ArchitectureConfig(Section):
     """Network plus head."""
 
-    type: Annotated[
-        Literal["BertForMaskedLM", "BertForQuestionAnswering", "GPT2LMHeadModel"],
-        BeforeValidator(_ARCHITECTURES),
+    type: Literal[
+        "BertForMaskedLM", "BertForPreTraining", "BertForQuestionAnswering", "GPT2LMHeadModel"
     ] = Field(
         default="BertForMaskedLM",
-        description="BertForMaskedLM: an encoder that fills in blanks. BertForQuestionAnswering: "
-        "one that finds answers in a text. GPT2LMHeadModel: a decoder that writes on.",
+        description="BertForMaskedLM: an encoder that fills in blanks. BertForPreTraining: one "
+        "that learns besides whether two segments belong together "
+        "(`train_dataset.sentence_pairs`), with a pooler. BertForQuestionAnswering: one that finds "
+        "answers in a text. GPT2LMHeadModel: a decoder that writes on.",
     )
 
 

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.types import (
+    Boolean,
     Count,
     Decay,
     NonNegativeNumber,
@@ -21,16 +22,19 @@ _OPTIMIZERS = Spellings(
         "AdamW": "adamw",
         "AdamWeightDecay": "adamw",
         "FusedAdamWeightDecay": "adamw",
+        "Lamb": "lamb",
     }
 )
 _SCHEDULES = Spellings(accepted={"constant_with_warmup": "constant"})
 
 
 class OptimizerConfig(Section):
-    """AdamW (Loshchilov and Hutter, 2019): weight decay apart from the gradient."""
+    """AdamW (Loshchilov and Hutter, 2019): weight decay apart from the gradient; or LAMB."""
 
-    type: Annotated[Literal["adamw"], BeforeValidator(_OPTIMIZERS)] = Field(
-        default="adamw", description="The optimizer. Biases and layer norms are never decayed."
+    type: Annotated[Literal["adamw", "lamb"], BeforeValidator(_OPTIMIZERS)] = Field(
+        default="adamw",
+        description="The optimizer. Biases and layer norms are never decayed. `lamb` (You et al., "
+        "2020) is for very large batches: the step of each weight is scaled to the weight's norm.",
     )
     beta1: Decay = Field(default=0.9, description="Decay of the running mean of the gradient.")
     beta2: Decay = Field(
@@ -41,6 +45,11 @@ class OptimizerConfig(Section):
     )
     weight_decay: NonNegativeNumber = Field(
         default=0.01, description="Part of a weight taken off per step, times the learning rate."
+    )
+    keep_state: Boolean = Field(
+        default=False,
+        description="run_mode finetune from a checkpoint of mindmlm: go on with its moments too. "
+        "For a next phase of the same training (longer rows), which begins at step 0.",
     )
 
 

@@ -47,6 +47,12 @@ _KINDS = {
     "BertForMaskedLM": _Kind(
         "BERT with the masked-language-model head", "bert", "fill-mask", "AutoModelForMaskedLM"
     ),
+    "BertForPreTraining": _Kind(
+        "BERT with the heads for hidden words and for sentence pairs",
+        "bert",
+        "fill-mask",
+        "AutoModelForPreTraining",
+    ),
     "BertForQuestionAnswering": _Kind(
         "BERT with the question-answering head",
         "bert",

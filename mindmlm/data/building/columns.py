@@ -51,7 +51,13 @@ class ColumnMaker:
             number = np.searchsorted(ends, here, side="right")
             within = here - (ends - np.diff(ends, prepend=0))[number]
             spans, labels = _pick(passes, number, within)
-            rows = assemble_rows(documents, spans, self.max_seq_length, self.vocabulary)
+            rows = assemble_rows(
+                documents.tokens,
+                documents.word_starts,
+                spans,
+                self.max_seq_length,
+                self.vocabulary,
+            )
             if self.form == STATIC:
                 sample_ids = within + (shard << _SHARD_SHIFT)
                 columns = self._masked(rows, masking, number, sample_ids)

@@ -109,9 +109,20 @@ class AssembledRows:
 
 
 def assemble_rows(
-    documents: EncodedDocuments, spans: np.ndarray, columns: int, vocabulary: VocabularyInfo
+    tokens: np.ndarray,
+    word_starts: np.ndarray,
+    spans: np.ndarray,
+    columns: int,
+    vocabulary: VocabularyInfo,
 ) -> AssembledRows:
-    """Return ``spans`` (int32 [rows, 4], see `Rows`) as rows of ``columns`` tokens."""
+    """Return stretches of all tokens as rows.
+
+    Args:
+        tokens, word_starts: of all documents, [n].
+        spans: [rows, 4], see `Rows`; an empty A gives `[CLS] [SEP]`.
+        columns: L, tokens of a row.
+        vocabulary: special tokens.
+    """
     begin_a, end_a, begin_b, end_b = (spans[:, place, None] for place in range(4))
     size_a, size_b = end_a - begin_a, end_b - begin_b
     column = np.arange(columns)
@@ -122,10 +133,10 @@ def assemble_rows(
     place = np.where(in_b, begin_b + column - first_sep - 1, begin_a + column - 1)
     inside = in_a | in_b
     place = np.where(inside, place, 0)
-    ids = np.where(inside, documents.tokens[place], vocabulary.pad_id).astype(np.int32)
+    ids = np.where(inside, tokens[place], vocabulary.pad_id).astype(np.int32)
     ids[:, 0] = vocabulary.cls_id
     ids[(column == first_sep) | (column == last)] = vocabulary.sep_id
-    starts = documents.word_starts[place] | ~inside
+    starts = word_starts[place] | ~inside
     starts[:, 1] = True
     starts |= column == first_sep + 1
     segments = ((column > first_sep) & (column <= last)).astype(np.int64)

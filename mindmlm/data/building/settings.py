@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from mindmlm.data.building.sampling import SINGLE
 from mindmlm.data.building.shards import TFRECORD
 from mindmlm.data.masking import MaskingSettings
 from mindmlm.data.records.rows import STATIC
@@ -15,6 +14,7 @@ from mindmlm.data.segmentation import (
     SegmenterOptions,
     segmenter_version,
 )
+from mindmlm.data.sentence_pairs import SINGLE
 from mindmlm.data.sources.base import WHOLE, Slice
 
 

@@ -120,7 +120,7 @@ def test_rows_are_put_together_with_their_special_tokens(tokenizer: BertTokenize
     documents = documents_of([[3, 4], [5]])
     vocabulary = VocabularyInfo.from_tokenizer(tokenizer)
     spans = np.array([[0, 3, 3, 6], [7, 9, 0, 0]])
-    rows = assemble_rows(documents, spans, 10, vocabulary)
+    rows = assemble_rows(documents.tokens, documents.word_starts, spans, 10, vocabulary)
     cls, sep, pad = vocabulary.cls_id, vocabulary.sep_id, vocabulary.pad_id
     assert rows.batch.input_ids.tolist() == [
         [cls, 5, 6, 7, sep, 8, 9, 10, sep, pad],
