@@ -4,12 +4,14 @@ from mindmlm.build.tasks.base import Corpus, Task
 from mindmlm.build.tasks.causal_lm import CausalLMTask
 from mindmlm.build.tasks.masked_lm import MaskedLMTask
 from mindmlm.build.tasks.question_answering import QuestionAnsweringTask
+from mindmlm.build.tasks.replaced_tokens import ReplacedTokenTask
 from mindmlm.config.schema import RunConfig
 
 TASKS: dict[str, type[Task]] = {
     "MaskedLanguageModelingTrainer": MaskedLMTask,
     "CausalLanguageModelingTrainer": CausalLMTask,
     "QuestionAnsweringTrainer": QuestionAnsweringTask,
+    "ReplacedTokenDetectionTrainer": ReplacedTokenTask,
 }
 
 

@@ -12,6 +12,7 @@ _KINDS = {
     "BertForMaskedLM": ("BertConfig", "MaskedLanguageModelingTrainer"),
     "BertForQuestionAnswering": ("BertConfig", "QuestionAnsweringTrainer"),
     "GPT2LMHeadModel": ("GPT2Config", "CausalLanguageModelingTrainer"),
+    "ElectraForPreTraining": ("ElectraConfig", "ReplacedTokenDetectionTrainer"),
 }
 
 

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.bert import BertModelConfig
+from mindmlm.config.schema.electra import ElectraModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.types import Spellings
 
@@ -25,7 +26,9 @@ def _network(value: Any) -> Any:
 
 
 AnyNetworkConfig = Annotated[
-    Annotated[BertModelConfig, Tag("BertConfig")] | Annotated[GPT2ModelConfig, Tag("GPT2Config")],
+    Annotated[BertModelConfig, Tag("BertConfig")]
+    | Annotated[GPT2ModelConfig, Tag("GPT2Config")]
+    | Annotated[ElectraModelConfig, Tag("ElectraConfig")],
     Discriminator(_network),
 ]
 
@@ -34,12 +37,18 @@ class ArchitectureConfig(Section):
     """Network plus head."""
 
     type: Annotated[
-        Literal["BertForMaskedLM", "BertForQuestionAnswering", "GPT2LMHeadModel"],
+        Literal[
+            "BertForMaskedLM",
+            "BertForQuestionAnswering",
+            "GPT2LMHeadModel",
+            "ElectraForPreTraining",
+        ],
         BeforeValidator(_ARCHITECTURES),
     ] = Field(
         default="BertForMaskedLM",
         description="BertForMaskedLM: an encoder that fills in blanks. BertForQuestionAnswering: "
-        "one that finds answers in a text. GPT2LMHeadModel: a decoder that writes on.",
+        "one that finds answers in a text. GPT2LMHeadModel: a decoder that writes on. "
+        "ElectraForPreTraining: an encoder that finds the tokens that a smaller one has replaced.",
     )
 
 
@@ -63,10 +72,11 @@ class TrainerConfig(Section):
         "MaskedLanguageModelingTrainer",
         "CausalLanguageModelingTrainer",
         "QuestionAnsweringTrainer",
+        "ReplacedTokenDetectionTrainer",
     ] = Field(
         default="MaskedLanguageModelingTrainer",
-        description="The training task: words that are hidden, the word that comes next, or the "
-        "place of an answer.",
+        description="The training task: words that are hidden, the word that comes next, the "
+        "place of an answer, or words that are not the original ones.",
     )
     model_name: str = Field(
         default="bert", description="Name of the model in log lines and checkpoints."
