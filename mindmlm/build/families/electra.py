@@ -5,10 +5,7 @@ from mindmlm.config.schema import ElectraModelConfig
 from mindmlm.models.bert.model import DROPOUT_SITES_PER_LAYER
 from mindmlm.models.electra.dropout_sites import dropout_sites
 from mindmlm.models.electra.model import ElectraForPreTraining
-from mindmlm.models.plan import ParallelPlan
-
-# Each rank has all of it: `config/checks/electra.py` says why.
-NOT_CUT = ParallelPlan(cut_axes={})
+from mindmlm.models.electra.parallel_plan import NOT_CUT
 
 
 def electra_initial_deviation(settings: ElectraModelConfig, name: str) -> float:
