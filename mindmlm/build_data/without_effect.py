@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mindmlm.build_data.masking import segmenter, strategies
 from mindmlm.build_data.rows import packs_documents, predicts_next
+from mindmlm.config.checks.electra import detects_replaced
 from mindmlm.config.checks.qa import answers_questions
 from mindmlm.config.describe import keys
 from mindmlm.config.problems import Problem
@@ -88,6 +89,11 @@ _RULES = (
         ("train_dataset.max_question_length", "train_dataset.doc_stride", "metric"),
         answers_questions,
         "only question answering (model.arch.type BertForQuestionAnswering) reads it",
+    ),
+    _Rule(
+        ("electra",),
+        detects_replaced,
+        "only replaced-token detection (model.arch.type ElectraForPreTraining) reads it",
     ),
     _Rule(
         ("processor.user_dict", "processor.hmm"),

@@ -17,8 +17,8 @@ SHAPE = {
     "generator_hidden_size": 1 / 3,
     "generator_layers": 0.5,
 }
-SETTINGS = ElectraModelConfig(
-    **{**SHAPE, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+SETTINGS = ElectraModelConfig.model_validate(
+    {**SHAPE, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 )
 
 

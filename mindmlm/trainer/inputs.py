@@ -24,6 +24,7 @@ _QUESTION_ANSWERING = "QuestionAnsweringTrainer"
 _ARCHITECTURES = {
     "BertForMaskedLM": "fill_mask",
     "BertForQuestionAnswering": "question_answering",
+    "ElectraForPreTraining": "replaced_tokens",
     "GPT2LMHeadModel": "text_generation",
 }
 _TOKENIZER = "processor.tokenizer"

@@ -8,9 +8,14 @@ from mindmlm.config.schema import ElectraModelConfig, RunConfig
 _MODEL = "model.model_config"
 
 
+def detects_replaced(config: RunConfig) -> bool:
+    """Return whether a run is one of ELECTRA's."""
+    return isinstance(config.model.settings, ElectraModelConfig)
+
+
 def electra_is_whole(config: RunConfig) -> Iterator[Problem]:
     """Two networks of different widths share a graph and their embeddings."""
-    if not isinstance(config.model.settings, ElectraModelConfig):
+    if not detects_replaced(config):
         return
     _, model_parallel, pipeline_stage = config.degrees
     if model_parallel > 1:
