@@ -1,7 +1,7 @@
 """Masked batches with the random numbers that say which tokens a generator puts in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -107,5 +107,8 @@ class ReplacementEvalBatches:
     def batch(self, number: int) -> ReplacementBatch:
         """Return batch ``number``, 0 .. len - 1."""
         masked = self._batches.batch(number)
+        # Rows that only fill up the last batch have no token that the discriminator judges.
+        real = (masked.sample_ids >= 0).astype(masked.input_mask.dtype)
+        masked = replace(masked, input_mask=masked.input_mask * real[:, None])
         keys = derive_keys(EVAL_MASK_SEED, masked.sample_ids)
         return ReplacementBatch(masked, uniform_draws(keys, masked.masked_lm_positions))

@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
+import shlex
 import shutil
 
 import numpy as np
 import pytest
 
 from mindmlm.data.samples import chinese_sample_path
+from mindmlm.testing.command import SMALL_OPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -99,18 +102,41 @@ def test_a_resumed_run_is_the_unbroken_one(command, words, run, metrics, tensor_
     assert json.loads(judged.stdout) == pytest.approx(metrics(run)[-1])
 
 
+def documented(page) -> list[list[str]]:
+    """The words of the commands of docs/electra.md, without the interpreter."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    return [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
+
+
 @pytest.mark.slow
-def test_pre_training_goes_on_from_a_discriminator_of_transformers(command, words, run, tmp_path):
+def test_the_documented_commands(command, tmp_path, monkeypatch):
     from mindmlm.cli.convert_checkpoint import main
 
     pytest.importorskip("transformers")
-    exported = tmp_path / "exported"
-    assert main(["--input", str(run), "--output", str(exported), "--to", "huggingface"]) == 0
-    more = ("--run_mode=finetune", f"--load_checkpoint={exported}", "--max_steps=2")
-    done = command.here(*words(tmp_path / "on", *more))
-    assert done.code == 0, done.stderr
-    assert "fresh: generator.layers.0.attention.query.weight" in done.stderr
-    assert "fresh: discriminator" not in done.stderr
+    (tmp_path / "configs").symlink_to(command.project_root / "configs")
+    for name in ("news.txt", "other.txt"):
+        shutil.copy(command.text, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    page = (command.project_root / "docs" / "electra.md").read_text(encoding="utf-8")
+    small = [f"--{option}" for option in SMALL_OPTIONS]
+    said = []
+    for program, *words in documented(page):
+        if program == "tools/convert_checkpoint.py":
+            assert main(words) == 0
+            continue
+        trains = not any(word in ("eval", "predict") for word in words)
+        done = command.here(*words, *small, *(["--max_steps=2"] if trains else []))
+        assert done.code == 0, done.stderr
+        said.append(done)
+    _, judged, asked, from_discriminator, from_pair = said
+    assert "eval_replaced_accuracy" in json.loads(judged.stdout)
+    assert [token["token"] for token in json.loads(asked.stdout)[0]["tokens"]][:2] == ["今", "天"]
+    # The generator is new where only the discriminator was given.
+    assert "fresh: generator.layers.0.attention.query.weight" in from_discriminator.stderr
+    assert "fresh: discriminator" not in from_discriminator.stderr
+    assert "fresh" not in from_pair.stderr
+    for name in ("my-electra", "my-generator"):
+        assert (tmp_path / name / "model.safetensors").is_file()
 
 
 @pytest.mark.slow
@@ -120,10 +146,10 @@ def test_a_tiny_run_learns_from_the_sample(command, metrics, tmp_path):
         f"--config={config}",
         f"--output_dir={tmp_path / 'run'}",
         f"--dataset_dir={chinese_sample_path()}",
-        "--max_steps=400",
+        "--max_steps=300",
         "--device_target=CPU",
-        "--callbacks.EvalMonitor.eval_steps=400",
-        "--save_checkpoint_steps=400",
+        "--callbacks.EvalMonitor.eval_steps=300",
+        "--save_checkpoint_steps=300",
     ]
     done = command.here(*words)
     assert done.code == 0, done.stderr

@@ -141,3 +141,16 @@ def test_both_losses_fall_and_evaluation_repeats_itself(electra_run):
     trained = evaluator.run().values
     assert trained["loss"] < values["loss"]
     assert trained["replaced_accuracy"] > 0.8 > values["replaced_accuracy"]
+
+
+def test_rows_that_fill_up_a_batch_are_not_judged(electra_run):
+    run = electra_run()
+    task, store = build.task_of(run.config), run.corpus.evaluation
+    sums = set()
+    for size in (1, 5, 64):
+        batches = task.evaluation_batches(store, run.tokenizer, size)
+        arrays = [task.evaluation_arrays(batches.batch(n)) for n in range(len(batches))]
+        rows = [np.concatenate([batch[number] for batch in arrays]) for number in (0, 1, 2, 6)]
+        counted = [array[: store.num_samples].tobytes() for array in rows]
+        sums.add((rows[2].sum(), rows[3].sum(), *counted))
+    assert len(sums) == 1 and store.num_samples % 5
