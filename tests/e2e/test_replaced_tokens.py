@@ -96,8 +96,11 @@ def test_a_resumed_run_is_the_unbroken_one(command, words, run, metrics, tensor_
     assert "resumed at step 8" in done.stderr
     assert metrics(half) == metrics(run)
     assert tensor_hashes(half) == tensor_hashes(run)
-    more = ("--run_mode=eval", f"--load_checkpoint={run}")
-    judged = command.here(*words(tmp_path / "judged", *more))
+    more = ["--run_mode=eval", f"--load_checkpoint={run}"]
+    asked = [word for word in words(tmp_path / "judged", *more) if "--dataset_dir" not in word]
+    # The held-out part of the training text, as in training.
+    held_out = f"--train_dataset.data_loader.dataset_dir={command.text}"
+    judged = command.here(*asked, held_out)
     assert judged.code == 0, judged.stderr
     assert json.loads(judged.stdout) == pytest.approx(metrics(run)[-1])
 
