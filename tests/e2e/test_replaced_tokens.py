@@ -114,6 +114,7 @@ def documented(page) -> list[list[str]]:
 @pytest.mark.slow
 def test_the_documented_commands(command, tmp_path, monkeypatch):
     from mindmlm.cli.convert_checkpoint import main
+    from mindmlm.pipelines import pipeline
 
     pytest.importorskip("transformers")
     (tmp_path / "configs").symlink_to(command.project_root / "configs")
@@ -138,6 +139,8 @@ def test_the_documented_commands(command, tmp_path, monkeypatch):
     assert "fresh: generator.layers.0.attention.query.weight" in from_discriminator.stderr
     assert "fresh: discriminator" not in from_discriminator.stderr
     assert "fresh" not in from_pair.stderr
+    finder = pipeline("replaced_tokens", "output/electra")
+    assert finder("今天天气很好") == json.loads(asked.stdout)
     for name in ("my-electra", "my-generator"):
         assert (tmp_path / name / "model.safetensors").is_file()
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def proof(project_root, tmp_path_factory, text_and_vocabulary) -> Proof:
     more = (
-        "model.model_config.num_hidden_layers=2",
+        "model.model_config.num_hidden_layers=1",
         "model.model_config.embedding_size=24",
         "model.model_config.vocab_size=301",
         "model.model_config.initializer_range=0.1",
