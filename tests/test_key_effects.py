@@ -43,6 +43,7 @@ ENDS_OF_TEXTS = "inference/generation/test_settings.py::test_what_ends_a_text"
 ZERO = PARALLEL + "test_optimizer_parallel_cuts_the_state_and_changes_no_number"
 ANSWERED = "inference/test_question_answering.py::"
 ANSWERS = ANSWERED + "test_keys_that_change_the_rows_and_the_answers"
+REPLACED = "training/test_replaced_tokens.py::test_keys_that_change_the_losses"
 
 SHOWN_BY = {
     "run_mode": "e2e/test_outputs.py::test_finetune_takes_the_weights_only",
@@ -186,6 +187,12 @@ SHOWN_BY = {
     "model.model_config.embedding_dropout_prob": (
         "models/gpt2/test_gpt2_parts.py::test_dropout_is_where_transformers_has_it"
     ),
+    "model.model_config.embedding_size": REPLACED,
+    "model.model_config.generator_hidden_size": REPLACED,
+    "model.model_config.generator_layers": REPLACED,
+    "electra.gen_weight": REPLACED,
+    "electra.disc_weight": REPLACED,
+    "electra.temperature": REPLACED,
     "model.arch.type": KINDS,
     "trainer.type": KINDS,
     "trainer.model_name": WRITTEN,
@@ -241,7 +248,7 @@ def test_the_test_that_shows_it_is_there(project_root, place):
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize("place", [BATCHES, DATA, MODEL, PARAMETERS, UPDATE, RATE])
+@pytest.mark.parametrize("place", [BATCHES, DATA, MODEL, PARAMETERS, UPDATE, RATE, REPLACED])
 def test_a_table_of_keys_names_every_key_it_is_said_to_show(project_root, place):
     text = (project_root / "tests" / place.split("::")[0]).read_text(encoding="utf-8")
     name = place.split("::")[1]

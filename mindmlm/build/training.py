@@ -100,13 +100,20 @@ def stage_parts(config: RunConfig, model: ModelOnRank) -> list[StagePart]:
 def _stage_part(config: RunConfig, model: ModelOnRank, span: Span) -> StagePart:
     task, sites = task_of(config), family_of(config).dropout_sites_per_layer
     parameters = model.cell.parameters_of(span)
-    keeps = slice(*(_first_site(model.span, layer, sites) for layer in (span.start, span.stop)))
+    keeps = _sites_of(span, model.span, sites)
     if not span.last:
         return StagePart.middle(task.part(model.cell, span), parameters, keeps)
     loss = task.loss(model.cell, span)
     if not config.parallel_config.vocab_emb_dp:
         divide_vocabulary(loss, model.place.model, model.vocab_size)
     return StagePart.with_loss(loss, parameters, keeps)
+
+
+def _sites_of(span: Span, stage: Span, sites: int) -> slice:
+    """Which of the dropout masks of a stage belong to a part of it."""
+    if span == stage:
+        return slice(None)
+    return slice(*(_first_site(stage, layer, sites) for layer in (span.start, span.stop)))
 
 
 def _first_site(stage: Span, layer: int, sites: int) -> int:

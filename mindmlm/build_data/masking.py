@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mindmlm.build_data.rows import predicts_next
+from mindmlm.config.checks.electra import detects_replaced
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.masking import MaskingSettings
 from mindmlm.data.masking.apply import MIXTURE
@@ -17,6 +18,7 @@ from mindmlm.data.store import TokenStore
 from mindmlm.tokenizers.bert import BertTokenizer
 
 _NEEDS_NO_WORDS = ("token", "token_span")
+_ELECTRA_MARGIN = 0.005
 _CORPUS_PIECES, _CORPUS_PIECE_TOKENS = 256, 4096
 
 
@@ -78,7 +80,7 @@ def constant_masking(config: RunConfig, tokenizer: BertTokenizer) -> MaskingSett
     Raises:
         DataError: a file of terms, similar words or antonyms is faulty.
     """
-    section, masking = config.train_dataset, config.train_dataset.masking
+    masking = config.train_dataset.masking
     names = strategies(config)
     terms = None
     if masking.term_file:
@@ -92,12 +94,27 @@ def constant_masking(config: RunConfig, tokenizer: BertTokenizer) -> MaskingSett
         masked_lm_prob=masking.masked_lm_prob,
         mask_prob=masking.mask_prob,
         random_prob=masking.random_prob,
-        max_predictions_per_seq=section.max_predictions_per_seq,
+        max_predictions_per_seq=_most_predictions(config),
         unit=masking.unit,
         mixture=tuple(names.items()),
         terms=terms,
         similar_words=similar,
     )
+
+
+def _most_predictions(config: RunConfig) -> int | None:
+    """Predictions of a row; None = what the rate says, rounded up.
+
+    For ELECTRA a little more than the rate, rounded down (google-research/electra
+    `configure_pretraining.py`), unless rows have several lengths.
+    """
+    section = config.train_dataset
+    given = section.max_predictions_per_seq
+    if given is not None or section.bucket_lengths or not detects_replaced(config):
+        return given
+    masking = section.masking
+    rate = max(masking.masked_lm_prob, masking.masked_lm_prob_end or 0.0)
+    return max(1, int((rate + _ELECTRA_MARGIN) * section.max_seq_length))
 
 
 def corpus_tokens(store: TokenStore | PairStore, tokenizer: BertTokenizer) -> np.ndarray | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mindmlm.build_data.masking import segmenter, strategies
 from mindmlm.build_data.rows import packs_documents, predicts_next
+from mindmlm.config.checks.electra import detects_replaced
 from mindmlm.config.checks.pairs import has_pairs
 from mindmlm.config.checks.qa import answers_questions
 from mindmlm.config.describe import keys
@@ -94,6 +95,11 @@ _RULES = (
         ("train_dataset.short_seq_prob",),
         lambda config: has_pairs(config) and _reads_text(config),
         "only sentence_pairs that are made of text have short rows",
+    ),
+    _Rule(
+        ("electra",),
+        detects_replaced,
+        "only replaced-token detection (model.arch.type ElectraForPreTraining) reads it",
     ),
     _Rule(
         ("processor.user_dict", "processor.hmm"),

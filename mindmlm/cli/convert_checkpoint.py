@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from mindmlm.conversion.convert import Conversion
 
 _DESCRIPTION = """\
-Convert a checkpoint of BERT or GPT-2 from one format to another. The input's format is recognised;
-nothing of the input is run, and neither TensorFlow nor PyTorch is needed to read it. The output
-must not exist yet, and it appears whole or not at all.
+Convert a checkpoint of BERT, GPT-2 or ELECTRA from one format to another. The input's format is
+recognised; nothing of the input is run, and neither TensorFlow nor PyTorch is needed to read it.
+The output must not exist yet, and it appears whole or not at all.
 
 A tensor that is missing, left over or of another shape is an error that names it.
 """
@@ -33,6 +33,11 @@ examples:
     python tools/convert_checkpoint.py --input chinese_L-12_H-768_A-12 --output zh --to huggingface
   a GPT-2 of ours, for transformers
     python tools/convert_checkpoint.py --input output/gpt2 --output my-gpt2 --to huggingface
+  the discriminator of an ELECTRA of ours, for fine-tuning with transformers
+    python tools/convert_checkpoint.py --input output/electra --output my-electra --to huggingface
+  a discriminator and a generator of Hugging Face, to train on from
+    python tools/convert_checkpoint.py --input electra-small-discriminator \\
+        --generator electra-small-generator --output output/electra --to mindmlm
   a MindFormers file, which does not say how many attention heads there are
     python tools/convert_checkpoint.py --input bert_base.ckpt --model_config config.json \\
         --vocab_file vocab.txt --output base --to huggingface
@@ -89,6 +94,12 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         "capitals",
     )
     add(
+        "--generator",
+        type=Path,
+        metavar="FOLDER",
+        help="ELECTRA: the folder of the generator that belongs to the discriminator in --input",
+    )
+    add(
         "--average",
         type=int,
         default=0,
@@ -118,6 +129,12 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         choices=["mindmlm", "mindformers"],
         default="mindmlm",
         help="names of the tensors in a .ckpt; default mindmlm",
+    )
+    add(
+        "--part",
+        choices=["discriminator", "generator"],
+        default="discriminator",
+        help="ELECTRA, with huggingface and pytorch: which of its networks; default discriminator",
     )
     for axis in ("data_parallel", "model_parallel", "pipeline_stage"):
         add(
@@ -217,6 +234,8 @@ def _job(options: argparse.Namespace) -> "Conversion":
         resize_positions=options.resize_positions,
         seed=options.seed,
         average=options.average,
+        generator=options.generator,
+        part=options.part,
         layout=FileLayout(grid, options.optimizer_shard, options.vocab_emb_dp),
         progress=True,
     )

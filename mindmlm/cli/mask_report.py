@@ -50,6 +50,7 @@ words.
 """
 
 _BATCH = 256
+_MASKING_TRAINERS = ("MaskedLanguageModelingTrainer", "ReplacedTokenDetectionTrainer")
 _MASK_COLOUR, _CHANGED_COLOUR, _KEPT_COLOUR = "\x1b[41m", "\x1b[43;30m", "\x1b[42;30m"
 _PLAIN = "\x1b[0m"
 
@@ -127,7 +128,7 @@ def _prepare(options: argparse.Namespace) -> _Job:
     config = loaded.config
     for problem in text_is_given(config.model_copy(update={"run_mode": "train"})):
         raise ConfigError(f"{problem.path}: {problem.message}")
-    if config.trainer.type != "MaskedLanguageModelingTrainer":
+    if config.trainer.type not in _MASKING_TRAINERS:
         raise ConfigError(f"{options.config}: trainer.type: {config.trainer.type} masks nothing")
     folder = RunFolder(Path(config.output_dir))
     section = config.processor.tokenizer

@@ -33,6 +33,7 @@ class NamedTask:
 
 TASKS = {
     "fill_mask": NamedTask("MaskedLanguageModelingTrainer", "bert_base_uncased"),
+    "replaced_tokens": NamedTask("ReplacedTokenDetectionTrainer", "electra_small"),
     "text_generation": NamedTask("CausalLanguageModelingTrainer", "gpt2", "generation"),
     "question_answering": NamedTask(
         "QuestionAnsweringTrainer",

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mindmlm.config.schema.bert import BertModelConfig
+from mindmlm.config.schema.electra import ElectraModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.network import NetworkConfig
-from mindmlm.conversion.tables import bert, bert_pretraining, bert_qa, gpt2
+from mindmlm.conversion.tables import bert, bert_pretraining, bert_qa, electra, gpt2
 from mindmlm.conversion.tables.base import NameTable
+from mindmlm.errors import CheckpointError
 from mindmlm.models.bert import parallel_plan as bert_plan
+from mindmlm.models.electra.parallel_plan import NOT_CUT
 from mindmlm.models.gpt2 import parallel_plan as gpt2_plan
 from mindmlm.models.gpt2.initialization import initial_deviation as gpt2_deviation
 from mindmlm.models.plan import ParallelPlan
@@ -38,6 +41,7 @@ class Architecture:
         position_rows: parameters with a row for each position.
         tensor_plan, vocabulary_plan: where it is cut, see `ParallelPlan`.
         initial_deviation: settings and parameter name -> spread of its initial values.
+        may_be_new: patterns of parameters that a file of another library need not have.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Architecture:
     tensor_plan: ParallelPlan
     vocabulary_plan: ParallelPlan
     initial_deviation: Callable[[Any, str], float]
+    may_be_new: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -58,8 +63,15 @@ class Architecture:
         return self.vocabulary_rows[0]
 
     def table(self, library: str) -> NameTable:
-        """Return the names of one library."""
-        return next(table for table in self.tables if table.library == library)
+        """Return the names of one library.
+
+        Raises:
+            CheckpointError: it has no such model.
+        """
+        for table in self.tables:
+            if table.library == library:
+                return table
+        raise CheckpointError(f"{self.name}: {library} has no names for this model")
 
 
 def bert_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
@@ -85,26 +97,62 @@ def bert_qa_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tu
 
 def bert_encoder_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of every parameter of `BertModel`, in the model's own order."""
-    hidden, inner = config.hidden_size, config.inner_size
+    hidden = config.hidden_size
     shapes: dict[str, tuple[int, ...]] = {
         "bert.embeddings.word": (vocab_size, hidden),
         "bert.embeddings.position": (config.max_position_embeddings, hidden),
         "bert.embeddings.token_type": (config.type_vocab_size, hidden),
         **_vectors("bert.embeddings.norm", hidden),
     }
+    shapes |= _bert_layers("bert", config)
+    if not config.post_layernorm_residual:
+        shapes |= _vectors("bert.final_norm", hidden)
+    if config.add_pooling_layer:
+        shapes |= _dense("bert.pooler", hidden, hidden)
+    return shapes
+
+
+def _bert_layers(stack: str, config: BertModelConfig) -> dict[str, tuple[int, ...]]:
+    """Parameters of the layers of a network called ``stack``."""
+    hidden, inner = config.hidden_size, config.inner_size
+    shapes: dict[str, tuple[int, ...]] = {}
     for number in range(config.num_hidden_layers):
-        layer = f"bert.layers.{number}"
+        layer = f"{stack}.layers.{number}"
         for part in ("query", "key", "value", "output"):
             shapes |= _dense(f"{layer}.attention.{part}", hidden, hidden)
         shapes |= _vectors(f"{layer}.attention_norm", hidden)
         shapes |= _dense(f"{layer}.intermediate", hidden, inner)
         shapes |= _dense(f"{layer}.output", inner, hidden)
         shapes |= _vectors(f"{layer}.output_norm", hidden)
-    if not config.post_layernorm_residual:
-        shapes |= _vectors("bert.final_norm", hidden)
-    if config.add_pooling_layer:
-        shapes |= _dense("bert.pooler", hidden, hidden)
     return shapes
+
+
+def electra_parameters(config: ElectraModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every parameter of `ElectraForPreTraining`, in the model's own order."""
+    size = config.embedding_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "embeddings.word": (vocab_size, size),
+        "embeddings.position": (config.max_position_embeddings, size),
+        "embeddings.token_type": (config.type_vocab_size, size),
+        **_vectors("embeddings.norm", size),
+    }
+    generator, discriminator = config.generator(), config.discriminator()
+    shapes |= _electra_network("generator", size, generator)
+    shapes |= _dense("generator_head.dense", generator.hidden_size, size)
+    shapes |= _vectors("generator_head.norm", size) | {"generator_head.bias": (vocab_size,)}
+    shapes |= _electra_network("discriminator", size, discriminator)
+    shapes |= _dense(
+        "discriminator_head.dense", discriminator.hidden_size, discriminator.hidden_size
+    )
+    return shapes | _dense("discriminator_head.prediction", discriminator.hidden_size, 1)
+
+
+def _electra_network(
+    name: str, embedding_size: int, network: BertModelConfig
+) -> dict[str, tuple[int, ...]]:
+    projects = embedding_size != network.hidden_size
+    projection = _dense(f"{name}.projection", embedding_size, network.hidden_size)
+    return {**(projection if projects else {}), **_bert_layers(name, network)}
 
 
 def gpt2_parameters(config: GPT2ModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
@@ -133,7 +181,7 @@ def _vectors(name: str, size: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (size,), f"{name}.bias": (size,)}
 
 
-def _bert_deviation(config: BertModelConfig, name: str) -> float:
+def _bert_deviation(config: BertModelConfig | ElectraModelConfig, name: str) -> float:
     return float(config.initializer_range)
 
 
@@ -184,8 +232,22 @@ GPT2 = Architecture(
     vocabulary_plan=gpt2_plan.VOCABULARY_PLAN,
     initial_deviation=gpt2_deviation,
 )
-_BY_NETWORK = {"BertConfig": BERT, "GPT2Config": GPT2}
-_BY_NAME = {kind.name: kind for kind in (BERT, BERT_PRETRAINING, BERT_QA, GPT2)}
+ELECTRA = Architecture(
+    name="ElectraForPreTraining",
+    trainer="ReplacedTokenDetectionTrainer",
+    tokenizer="BertTokenizer",
+    example="configs/electra/run_electra_small.yaml",
+    parameters=electra_parameters,
+    tables=(electra.HUGGINGFACE, electra.TOGETHER),
+    vocabulary_rows=("embeddings.word", "generator_head.bias"),
+    position_rows=("embeddings.position",),
+    tensor_plan=NOT_CUT,
+    vocabulary_plan=NOT_CUT,
+    initial_deviation=_bert_deviation,
+    may_be_new=("generator.*", "generator_head.*"),
+)
+_BY_NETWORK = {"BertConfig": BERT, "GPT2Config": GPT2, "ElectraConfig": ELECTRA}
+_BY_NAME = {kind.name: kind for kind in (BERT, BERT_PRETRAINING, BERT_QA, GPT2, ELECTRA)}
 
 
 def architecture_of(settings: NetworkConfig) -> Architecture:

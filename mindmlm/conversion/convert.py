@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mindmlm.checkpoint.shards import TensorSpec
-from mindmlm.config.schema import RunConfig, TrainDatasetConfig
+from mindmlm.config.schema import ElectraModelConfig, RunConfig, TrainDatasetConfig
 from mindmlm.config.schema.model import ArchitectureConfig
-from mindmlm.conversion.architectures import BERT_PRETRAINING, BERT_QA
+from mindmlm.conversion.architectures import BERT_PRETRAINING, BERT_QA, ELECTRA
 from mindmlm.conversion.averaging import AveragedCheckpoints
 from mindmlm.conversion.converted_model import (
     ConvertedModel,
@@ -19,14 +19,19 @@ from mindmlm.conversion.converted_model import (
     from_match,
     under_own_names,
 )
+from mindmlm.conversion.electra_config import GENERATOR_MODEL, generator_settings
+from mindmlm.conversion.electra_pair import with_generator
 from mindmlm.conversion.folder_checksums import write_checksums
 from mindmlm.conversion.matching import OWN_NAMES, Allowances
+from mindmlm.conversion.model_config import AnySettings
 from mindmlm.conversion.origin import Origin, match_origin, open_origin, own_origin
 from mindmlm.conversion.progress import shown_progress
 from mindmlm.conversion.readers.own import OwnCheckpoint
 from mindmlm.conversion.report import Report
 from mindmlm.conversion.resharding import FileLayout
 from mindmlm.conversion.resizing import resize_positions, resize_vocabulary
+from mindmlm.conversion.tables import electra
+from mindmlm.conversion.tables.base import NameTable
 from mindmlm.conversion.tokenizer_files import NOTHING_GIVEN, GivenTokenizer, tokenizer_keys
 from mindmlm.conversion.writers.huggingface import description_texts, write_huggingface
 from mindmlm.conversion.writers.mindspore_ckpt import write_mindspore
@@ -38,7 +43,10 @@ from mindmlm.runtime.files import new_file
 
 TARGETS = ("mindmlm", "huggingface", "mindspore", "pytorch")
 OPTIMIZER = "optimizer"
+DISCRIMINATOR, GENERATOR = "discriminator", "generator"
 _FILE_NAMES = {"mindspore": "model.ckpt", "pytorch": "pytorch_model.bin"}
+# What an ELECTRA hides, where nothing else is said (configs/electra).
+ELECTRA_MASKS = {"strategy": "token", "mask_prob": 0.85, "random_prob": 0.0}
 _SUFFIXES = {"mindspore": (".ckpt",), "pytorch": (".bin", ".pt", ".pth")}
 
 
@@ -60,6 +68,9 @@ class Conversion:
         resize_positions: another number of positions.
         seed: of the values of parameters that may be missing.
         average: number of the newest checkpoints of a run whose mean is taken; 0 for one as it is.
+        generator: folder of ELECTRA's generator, where the input is a discriminator of another
+            library.
+        part: of an ELECTRA, for other libraries: `DISCRIMINATOR` or `GENERATOR`.
         layout: of the files of a checkpoint of ours.
         progress: show a bar on a terminal.
     """
@@ -77,6 +88,8 @@ class Conversion:
     resize_positions: int | None = None
     seed: int = 42
     average: int = 0
+    generator: Path | None = None
+    part: str = DISCRIMINATOR
     layout: FileLayout = field(default_factory=FileLayout)
     progress: bool = False
 
@@ -113,6 +126,11 @@ def _check(job: Conversion) -> None:
             f"--to {job.target}: is written as a whole; data_parallel, model_parallel, "
             "pipeline_stage, optimizer_shard and vocab_emb_dp go with --to mindmlm"
         )
+    if job.target not in ("huggingface", "pytorch") and job.part != DISCRIMINATOR:
+        raise CheckpointError(
+            f"--part {job.part}: goes with --to huggingface and pytorch; --to {job.target} writes "
+            "both networks"
+        )
     if job.target != "mindspore" and job.names != "mindmlm":
         raise CheckpointError(f"--names {job.names}: goes with --to mindspore")
 
@@ -121,7 +139,8 @@ def _open(job: Conversion) -> Origin:
     if job.average:
         mean = AveragedCheckpoints(job.input, job.average)
         return own_origin(mean, job.tokenizer)
-    return open_origin(job.input, job.kind, job.model_config, job.tokenizer)
+    origin = open_origin(job.input, job.kind, job.model_config, job.tokenizer)
+    return with_generator(origin, job.generator) if job.generator else origin
 
 
 def _resized(
@@ -145,41 +164,65 @@ def _resized(
     return model, replace(origin, settings=settings, tokenizer=tokenizer)
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A model as transformers knows it: the names of its tensors, its settings, its class."""
+
+    table: NameTable
+    settings: AnySettings
+    kind: str
+
+
+def _for_transformers(job: Conversion, origin: Origin) -> _Written:
+    """Return what is written; transformers has a model for each network of an ELECTRA."""
+    settings, model = origin.settings, origin.architecture
+    assert settings is not None
+    if job.part == DISCRIMINATOR:
+        return _Written(model.table("huggingface"), settings, model.name)
+    if not isinstance(settings, ElectraModelConfig):
+        raise CheckpointError(f"--part {job.part}: only ELECTRA has one; this is a {model.name}")
+    return _Written(electra.GENERATOR, generator_settings(settings), GENERATOR_MODEL)
+
+
 def _to_huggingface(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
-    assert origin.settings is not None
-    tensors = {"model": export(model, origin.architecture.table("huggingface"))}
+    written = _for_transformers(job, origin)
+    tensors = {"model": export(model, written.table)}
     text = f"The weights come from a checkpoint in the format {origin.source.format}."
     with (
         new_folder(job.output) as folder,
         shown_progress(tensors, job.progress) as shown,
     ):
-        name, kind, tokenizer = job.output.name, origin.architecture.name, origin.tokenizer
-        write_huggingface(folder, shown["model"], origin.settings, kind, tokenizer, name, text)
+        name, tokenizer = job.output.name, origin.tokenizer
+        write_huggingface(
+            folder, shown["model"], written.settings, written.kind, tokenizer, name, text
+        )
 
 
 def _to_pytorch(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
-    tensors = {"model": export(model, origin.architecture.table("huggingface"))}
-    with _new_weights(job, origin) as path, shown_progress(tensors, job.progress) as shown:
+    written = _for_transformers(job, origin)
+    tensors = {"model": export(model, written.table)}
+    with _new_weights(job, origin, written) as path, shown_progress(tensors, job.progress) as shown:
         write_pytorch(path, shown["model"])
 
 
 def _to_mindspore(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
+    assert origin.settings is not None
     is_own = job.names == "mindmlm"
     table = OWN_NAMES if is_own else origin.architecture.table(job.names)
     tensors = {"model": export(model, table)}
-    with _new_weights(job, origin) as path, shown_progress(tensors, job.progress) as shown:
+    whole = _Written(table, origin.settings, origin.architecture.name)
+    with _new_weights(job, origin, whole) as path, shown_progress(tensors, job.progress) as shown:
         write_mindspore(path, shown["model"])
 
 
 @contextmanager
-def _new_weights(job: Conversion, origin: Origin) -> Iterator[Path]:
+def _new_weights(job: Conversion, origin: Origin, written: _Written) -> Iterator[Path]:
     """Give a path for the weights: the output itself, or in a folder with a description."""
     if job.output.suffix in _SUFFIXES[job.target]:
         with new_file_at(job.output) as path:
             yield path
         return
-    assert origin.settings is not None
-    texts = description_texts(origin.settings, origin.architecture.name, origin.tokenizer)
+    texts = description_texts(written.settings, written.kind, origin.tokenizer)
     with new_folder(job.output) as folder:
         yield folder / _FILE_NAMES[job.target]
         for name, text in texts.items():
@@ -222,6 +265,8 @@ def run_config(origin: Origin, is_resized: bool) -> RunConfig:
         rows = _rows_of_questions(rows, longest)
     if kind is BERT_PRETRAINING and not origin.config:
         rows = rows.model_copy(update={"sentence_pairs": "nsp"})
+    if kind is ELECTRA and not origin.config:
+        rows = rows.model_copy(update={"masking": rows.masking.model_copy(update=ELECTRA_MASKS)})
     return config.model_copy(
         update={
             "model": config.model.model_copy(

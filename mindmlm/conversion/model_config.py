@@ -1,16 +1,23 @@
 """The file that describes a model of another library, and our model section."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mindmlm.config.schema.bert import BertModelConfig
+from mindmlm.config.schema.electra import ElectraModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.conversion.bert_config import bert_config, bert_settings
+from mindmlm.conversion.electra_config import (
+    GENERATOR_MODEL,
+    electra_config,
+    electra_settings,
+)
 from mindmlm.conversion.gpt2_config import gpt2_config, gpt2_settings
 from mindmlm.conversion.json_files import read_json_object
 from mindmlm.errors import CheckpointError
 
-AnySettings = BertModelConfig | GPT2ModelConfig
+AnySettings = BertModelConfig | GPT2ModelConfig | ElectraModelConfig
 
 QUESTION_ANSWERING, PRETRAINING = "BertForQuestionAnswering", "BertForPreTraining"
 CONFIG_NAMES = ("config.json", "bert_config.json")
@@ -38,9 +45,22 @@ def read_model_config(path: Path) -> AnySettings:
         return bert_settings(content, str(path))
     if kind == "gpt2":
         return gpt2_settings(content, str(path))
+    if kind == "electra":
+        _refuse_generator(content, path)
+        return electra_settings(content, str(path))
     raise CheckpointError(
-        f"{path}: model_type is {kind!r}; only 'bert' and 'gpt2' can be converted so far"
+        f"{path}: model_type is {kind!r}; only 'bert', 'gpt2' and 'electra' can be converted so far"
     )
+
+
+def _refuse_generator(content: Mapping[str, Any], path: Path) -> None:
+    if content.get("architectures") == [GENERATOR_MODEL]:
+        raise CheckpointError(
+            f"{path}: describes {GENERATOR_MODEL}, ELECTRA's generator, and a model here has a "
+            "discriminator; name the discriminator's folder, and this one beside it: "
+            "tools/convert_checkpoint.py --input DISCRIMINATOR --generator "
+            f"{path.parent} --output RUN --to mindmlm"
+        )
 
 
 def named_architecture(path: Path | None) -> str | None:
@@ -61,11 +81,13 @@ def huggingface_config(
     Args:
         settings: of the model.
         vocab_size: rows of its word embedding.
-        special_id: BERT's [PAD], GPT-2's <|endoftext|>.
+        special_id: [PAD] of BERT and ELECTRA, GPT-2's <|endoftext|>.
 
     Raises:
         CheckpointError: the model is one that transformers has no code for.
     """
     if isinstance(settings, GPT2ModelConfig):
         return gpt2_config(settings, vocab_size, special_id)
+    if isinstance(settings, ElectraModelConfig):
+        return electra_config(settings, vocab_size, special_id)
     return bert_config(settings, vocab_size, special_id)

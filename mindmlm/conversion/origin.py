@@ -129,6 +129,9 @@ def match_origin(
         raise CheckpointError(f"{origin.source.path}: the size of its vocabulary is not known")
     model = origin.architecture
     wanted = model.parameters(origin.settings, origin.settings.vocab_size)
+    if not isinstance(origin.source, OwnCheckpoint | AveragedCheckpoints):
+        missing = (*allowances.missing, *model.may_be_new)
+        allowances = replace(allowances, missing=missing)
     found = match(origin.source, model.tables, wanted, allowances, resized)
     tokens = origin.tokenizer.tokens if origin.tokenizer else []
     if len(tokens) > origin.settings.vocab_size:

@@ -12,7 +12,7 @@ import numpy as np
 from mindmlm.checkpoint.naming import LATEST_NAME
 from mindmlm.config.checks import check_consistency
 from mindmlm.config.render import to_plain
-from mindmlm.config.schema import RunConfig
+from mindmlm.config.schema import ElectraModelConfig, RunConfig
 from mindmlm.conversion.architectures import TASK_HEADS, architecture_of
 from mindmlm.conversion.converted_model import ConvertedModel, from_match
 from mindmlm.conversion.matching import Allowances
@@ -36,6 +36,7 @@ OF_THE_RUN = (
     "initializer_range",
     "compute_dtype",
 )
+_OF_THE_GENERATOR = ("generator_hidden_size", "generator_layers")
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,10 @@ def _described(origin: Origin, config: RunConfig) -> Origin:
         rows = config.model.settings.vocab_size or len(tokenizer.tokens)
         described = config.model.settings.model_copy(update={"vocab_size": rows})
         settings = with_parts_of(described, origin.source)
+    if isinstance(settings, ElectraModelConfig):
+        # A folder describes the discriminator only; its generator is that of the run.
+        sizes = {name: getattr(config.model.settings, name) for name in _OF_THE_GENERATOR}
+        settings = settings.model_copy(update=sizes)
     return Origin(origin.source, settings, tokenizer, kind=config.model.arch.type)
 
 

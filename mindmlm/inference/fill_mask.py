@@ -9,9 +9,8 @@ import numpy as np
 from mindspore import nn
 
 from mindmlm.errors import DataError
+from mindmlm.inference.padding import padded
 from mindmlm.tokenizers.bert import BertTokenizer
-
-_LENGTH_STEP = 32
 
 
 @dataclass(frozen=True)
@@ -104,15 +103,10 @@ class FillMask:
 
 
 def _pad(batch: Sequence[Encoded], pad_id: int, max_length: int) -> tuple[np.ndarray, ...]:
-    """Equal lengths, rounded up so that few shapes are compiled."""
-    longest = max(len(encoded.ids) for encoded in batch)
-    length = min(max_length, -(-longest // _LENGTH_STEP) * _LENGTH_STEP)
+    """Ids, mask, segments and positions of the blanks; a row with fewer blanks repeats column 0."""
+    ids, mask = padded([encoded.ids for encoded in batch], pad_id, max_length)
     most_blanks = max(len(encoded.blanks) for encoded in batch)
-    ids = np.full((len(batch), length), pad_id, np.int32)
-    mask = np.zeros((len(batch), length), np.int32)
     positions = np.zeros((len(batch), most_blanks), np.int32)
     for row, encoded in enumerate(batch):
-        ids[row, : len(encoded.ids)] = encoded.ids
-        mask[row, : len(encoded.ids)] = 1
         positions[row, : len(encoded.blanks)] = encoded.blanks
     return ids, mask, np.zeros_like(ids), positions

@@ -373,3 +373,31 @@ class WeightedCrossEntropy(nn.Cell):
         )
         dlogits = (self.exp(out[1]) - one_hot) * repeat_column(row_scale, logits.shape[1])
         return dlogits, ops.zeros_like(labels), ops.zeros_like(weights)
+
+
+class WeightedBinaryCrossEntropy(nn.Cell):
+    """Sum over rows of weight * -log p(label) with p(1) = sigmoid(logit)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sigmoid = ops.Sigmoid()
+
+    def construct(self, logits: ms.Tensor, labels: ms.Tensor, weights: ms.Tensor) -> ms.Tensor:
+        """All float32 [rows], labels 0 or 1 -> a scalar.
+
+        log(1 + exp(x)) - x * label, written so that no exponential overflows.
+        """
+        softplus = ops.relu(logits) + ops.log1p(ops.exp(-ops.abs(logits)))
+        return ops.sum((softplus - logits * labels) * weights)
+
+    def bprop(
+        self,
+        logits: ms.Tensor,
+        labels: ms.Tensor,
+        weights: ms.Tensor,
+        out: ms.Tensor,
+        dout: ms.Tensor,
+    ) -> tuple:
+        """dlogits = weight * (sigmoid - label)."""
+        dlogits = (self.sigmoid(logits) - labels) * weights * dout
+        return dlogits, ops.zeros_like(labels), ops.zeros_like(weights)

@@ -72,10 +72,10 @@ def pipeline(
         fill(["天[MASK]", "[MASK]气"])
 
     Args:
-        task: fill_mask, text_generation or question_answering.
+        task: fill_mask, replaced_tokens, text_generation or question_answering.
         model: a checkpoint as `load_checkpoint` names one: a run's output folder, one step in it, a
             folder or file of another library, a name in $MINDMLM_HOME (None = the task's name:
-            bert_base_uncased, gpt2, qa_bert_base_uncased). Or a network.
+            bert_base_uncased, electra_small, gpt2, qa_bert_base_uncased). Or a network.
         tokenizer: a vocabulary's path or folder, or a tokenizer; None = the checkpoint's own.
         batch_size: inputs of one pass.
         settings: as for `Trainer.predict`.

@@ -25,6 +25,7 @@ _ARCHITECTURES = {
     "BertForMaskedLM": "fill_mask",
     "BertForPreTraining": "fill_mask",
     "BertForQuestionAnswering": "question_answering",
+    "ElectraForPreTraining": "replaced_tokens",
     "GPT2LMHeadModel": "text_generation",
 }
 _TOKENIZER = "processor.tokenizer"

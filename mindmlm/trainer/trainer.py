@@ -52,8 +52,8 @@ class Trainer:
     Args:
         args: the path of a YAML file, a dict of sections and keys as in YAML, `TrainingArguments`,
             or a `RunConfig`.
-        task: fill_mask, text_generation or question_answering; general = what `args` or the model's
-            name says.
+        task: fill_mask, replaced_tokens, text_generation or question_answering; general = what
+            `args` or the model's name says.
         model: the name of a shipped configuration (`bert_tiny_zh` is configs/bert/
             run_bert_tiny_zh.yaml), the description of a network (a `BertModelConfig`,
             `GPT2ModelConfig`, `ModelConfig` or dict), or a network, which is trained in place.

@@ -10,6 +10,8 @@ from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.pipeline import StageForward
 
 _LARGEST_WRITTEN_OUT = 1e7
+# Endings of measures that are a share of a whole.
+_SHARES = ("accuracy", "precision", "recall", "share")
 # exp() of more than this is not a float any more.
 _LARGEST_EXPONENT = 700.0
 
@@ -41,9 +43,9 @@ class EvaluationResult:
 
 def _shown(name: str, value: float) -> str:
     words = name.replace("_", " ")
-    if name.endswith("accuracy"):
+    if name.endswith(_SHARES):
         return f"{words} {100.0 * value:.2f}%"
-    if name == "loss":
+    if name.endswith("loss"):
         return f"{words} {value:.4f}"
     return f"{words} {value:.2f}" if value < _LARGEST_WRITTEN_OUT else f"{words} {value:.3g}"
 

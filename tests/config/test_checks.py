@@ -9,6 +9,7 @@ import pytest
 from mindmlm.config import checks, load_config
 from mindmlm.errors import ConfigError
 
+from .electra_rules import ELECTRA_RULES
 from .pretraining_rules import ALSO_REFUSED, PRETRAINING_RULES
 from .question_rules import QUESTION_RULES
 
@@ -31,6 +32,7 @@ UNEVEN = [f"{CUTS}model_parallel=2", f"{CUTS}vocab_emb_dp=False"]
 RULES = {
     **QUESTION_RULES,
     **PRETRAINING_RULES,
+    **ELECTRA_RULES,
     "heads_divide_hidden": (
         [f"{MODEL}hidden_size=100", f"{MODEL}num_attention_heads=3"],
         f"{MODEL}num_attention_heads",
@@ -80,7 +82,7 @@ RULES = {
     "one_process_fills_blanks": (
         [*PREDICTS, "use_parallel=True", f"{CUTS}model_parallel=2"],
         "use_parallel",
-        "run_mode predict of a BERT runs in one process",
+        "run_mode predict of an encoder runs in one process",
         [*PREDICTS, "use_parallel=False", f"{CUTS}model_parallel=2"],
     ),
     "kinds_agree": (

@@ -79,7 +79,8 @@ def lines_for(path, text, **arguments):
         (
             "model: {arch: {type: BertForTraining}}\n",
             ":1: model.arch.type: expected one of BertForMaskedLM, BertForPreTraining, "
-            "BertForQuestionAnswering, GPT2LMHeadModel, got 'BertForTraining'",
+            "BertForQuestionAnswering, GPT2LMHeadModel, ElectraForPreTraining, "
+            "got 'BertForTraining'",
         ),
         ("hidden_size: 3\n", "did you mean model.model_config.hidden_size?"),
         ("seq_length: 3\n", "did you mean train_dataset.seq_length?"),

@@ -18,6 +18,11 @@ GPT2 = (
     "model.arch.type=GPT2LMHeadModel",
     "trainer.type=CausalLanguageModelingTrainer",
 )
+ELECTRA = (
+    "model.model_config.type=ElectraConfig",
+    "model.arch.type=ElectraForPreTraining",
+    "trainer.type=ReplacedTokenDetectionTrainer",
+)
 BYTE_LEVEL = "processor.tokenizer.type=GPT2Tokenizer"
 # Keys that mean something only beside others, and these.
 NEEDS = {
@@ -28,6 +33,9 @@ NEEDS = {
         "model.arch.type=BertForPreTraining",
         "train_dataset.sentence_pairs=nsp",
     ),
+    "model.model_config.embedding_size": ELECTRA,
+    "model.model_config.generator_hidden_size": ELECTRA,
+    "model.model_config.generator_layers": ELECTRA,
     "processor.tokenizer.merges_file": (
         *GPT2,
         BYTE_LEVEL,
@@ -180,6 +188,9 @@ CHANGED = {
     "metric.max_answer_length": "50",
     "metric.null_score_diff_threshold": "-1.5",
     "metric.top_k": "3",
+    "electra.gen_weight": "2.0",
+    "electra.disc_weight": "20.0",
+    "electra.temperature": "0.5",
     "model.model_config.type": REFUSES,
     "model.model_config.vocab_size": "30000",
     "model.model_config.hidden_size": "384",
@@ -197,6 +208,9 @@ CHANGED = {
     "model.model_config.add_pooling_layer": "True",
     "model.model_config.compute_dtype": "float16",
     "model.model_config.embedding_dropout_prob": "0",
+    "model.model_config.embedding_size": "64",
+    "model.model_config.generator_hidden_size": "0.5",
+    "model.model_config.generator_layers": "0.5",
     "model.arch.type": REFUSES,
     "trainer.type": REFUSES,
     "trainer.model_name": "mine",

@@ -4,6 +4,7 @@ from mindmlm.build.families.base import Family
 from mindmlm.build.families.bert import BERT_FOR_MASKED_LM
 from mindmlm.build.families.bert_pretraining import BERT_FOR_PRETRAINING
 from mindmlm.build.families.bert_qa import BERT_FOR_QUESTION_ANSWERING
+from mindmlm.build.families.electra import ELECTRA_FOR_PRE_TRAINING
 from mindmlm.build.families.gpt2 import GPT2_LM_HEAD_MODEL
 from mindmlm.config.schema import RunConfig
 
@@ -12,6 +13,7 @@ FAMILIES = {
     "BertForPreTraining": BERT_FOR_PRETRAINING,
     "BertForQuestionAnswering": BERT_FOR_QUESTION_ANSWERING,
     "GPT2LMHeadModel": GPT2_LM_HEAD_MODEL,
+    "ElectraForPreTraining": ELECTRA_FOR_PRE_TRAINING,
 }
 
 

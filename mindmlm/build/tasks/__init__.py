@@ -5,12 +5,14 @@ from mindmlm.build.tasks.causal_lm import CausalLMTask
 from mindmlm.build.tasks.masked_lm import MaskedLMTask
 from mindmlm.build.tasks.pretraining import PretrainingTask
 from mindmlm.build.tasks.question_answering import QuestionAnsweringTask
+from mindmlm.build.tasks.replaced_tokens import ReplacedTokenTask
 from mindmlm.config.schema import RunConfig
 
 TASKS: dict[str, type[Task]] = {
     "MaskedLanguageModelingTrainer": MaskedLMTask,
     "CausalLanguageModelingTrainer": CausalLMTask,
     "QuestionAnsweringTrainer": QuestionAnsweringTask,
+    "ReplacedTokenDetectionTrainer": ReplacedTokenTask,
 }
 # By `model.arch.type`: the same trainer, and more of a loss.
 TASKS_OF_HEADS: dict[str, type[Task]] = {"BertForPreTraining": PretrainingTask}

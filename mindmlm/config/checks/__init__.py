@@ -22,6 +22,7 @@ from mindmlm.config.checks.device import (
     engine_runs_on_device,
     no_data_sinking,
 )
+from mindmlm.config.checks.electra import electra_is_whole, generator_has_heads
 from mindmlm.config.checks.files import paths_exist
 from mindmlm.config.checks.generation import (
     continuation_fits_positions,
@@ -122,6 +123,8 @@ CONSISTENCY: tuple[Check, ...] = (
     windows_advance,
     answers_are_kept,
     questions_have_an_engine,
+    electra_is_whole,
+    generator_has_heads,
     results_go_somewhere_else,
     interleaving_has_an_engine,
 )

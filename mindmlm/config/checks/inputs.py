@@ -10,6 +10,7 @@ _EXAMPLES = {
     "BertForPreTraining": "a text with a [MASK] in it",
     "BertForQuestionAnswering": "My name is Ada and I live in London - Where do I live?",
     "GPT2LMHeadModel": "Once upon a time",
+    "ElectraForPreTraining": "the chef ate the meal",
 }
 
 
@@ -71,11 +72,11 @@ def prediction_is_given(config: RunConfig) -> Iterator[Problem]:
 
 def one_process_fills_blanks(config: RunConfig) -> Iterator[Problem]:
     """Encoders answer as a whole model; a checkpoint of any layout loads into one."""
-    encoder = config.model.settings.type == "BertConfig"
+    encoder = config.model.settings.type != "GPT2Config"
     if config.run_mode == "predict" and encoder and config.processes > 1:
         yield Problem(
             "use_parallel",
-            f"run_mode predict of a BERT runs in one process, and the layout needs "
+            f"run_mode predict of an encoder runs in one process, and the layout needs "
             f"{config.processes}; add --use_parallel False",
         )
 

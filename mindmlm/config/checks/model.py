@@ -13,6 +13,7 @@ _KINDS = {
     "BertForPreTraining": ("BertConfig", "MaskedLanguageModelingTrainer"),
     "BertForQuestionAnswering": ("BertConfig", "QuestionAnsweringTrainer"),
     "GPT2LMHeadModel": ("GPT2Config", "CausalLanguageModelingTrainer"),
+    "ElectraForPreTraining": ("ElectraConfig", "ReplacedTokenDetectionTrainer"),
 }
 
 

@@ -7,7 +7,11 @@ from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
 
 _SECTION = "processor.tokenizer"
-_TOKENIZERS = {"BertConfig": "BertTokenizer", "GPT2Config": "GPT2Tokenizer"}
+_TOKENIZERS = {
+    "BertConfig": "BertTokenizer",
+    "GPT2Config": "GPT2Tokenizer",
+    "ElectraConfig": "BertTokenizer",
+}
 _LEAST_BYTE_LEVEL = 257
 
 

@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.bert import BertModelConfig
+from mindmlm.config.schema.electra import ElectraModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 
 
@@ -17,7 +18,9 @@ def _network(value: Any) -> Any:
 
 
 AnyNetworkConfig = Annotated[
-    Annotated[BertModelConfig, Tag("BertConfig")] | Annotated[GPT2ModelConfig, Tag("GPT2Config")],
+    Annotated[BertModelConfig, Tag("BertConfig")]
+    | Annotated[GPT2ModelConfig, Tag("GPT2Config")]
+    | Annotated[ElectraModelConfig, Tag("ElectraConfig")],
     Discriminator(_network),
 ]
 
@@ -26,13 +29,18 @@ class ArchitectureConfig(Section):
     """Network plus head."""
 
     type: Literal[
-        "BertForMaskedLM", "BertForPreTraining", "BertForQuestionAnswering", "GPT2LMHeadModel"
+        "BertForMaskedLM",
+        "BertForPreTraining",
+        "BertForQuestionAnswering",
+        "GPT2LMHeadModel",
+        "ElectraForPreTraining",
     ] = Field(
         default="BertForMaskedLM",
         description="BertForMaskedLM: an encoder that fills in blanks. BertForPreTraining: one "
         "that learns besides whether two segments belong together "
         "(`train_dataset.sentence_pairs`), with a pooler. BertForQuestionAnswering: one that finds "
-        "answers in a text. GPT2LMHeadModel: a decoder that writes on.",
+        "answers in a text. GPT2LMHeadModel: a decoder that writes on. ElectraForPreTraining: an "
+        "encoder that finds the tokens that a smaller one has replaced.",
     )
 
 
@@ -56,10 +64,11 @@ class TrainerConfig(Section):
         "MaskedLanguageModelingTrainer",
         "CausalLanguageModelingTrainer",
         "QuestionAnsweringTrainer",
+        "ReplacedTokenDetectionTrainer",
     ] = Field(
         default="MaskedLanguageModelingTrainer",
-        description="The training task: words that are hidden, the word that comes next, or the "
-        "place of an answer.",
+        description="The training task: words that are hidden, the word that comes next, the "
+        "place of an answer, or words that are not the original ones.",
     )
     model_name: str = Field(
         default="bert", description="Name of the model in log lines and checkpoints."

@@ -10,6 +10,7 @@ from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.callbacks import CallbacksConfig
 from mindmlm.config.schema.context import ContextConfig
 from mindmlm.config.schema.data import EvalDatasetConfig, TrainDatasetConfig
+from mindmlm.config.schema.electra import ElectraObjectiveConfig
 from mindmlm.config.schema.generation import GenerationConfig
 from mindmlm.config.schema.metric import MetricConfig
 from mindmlm.config.schema.model import ModelConfig, TrainerConfig
@@ -121,6 +122,9 @@ class RunConfig(Section):
     )
     metric: MetricConfig = Field(
         default_factory=MetricConfig, description="How answers are chosen and judged."
+    )
+    electra: ElectraObjectiveConfig = Field(
+        default_factory=ElectraObjectiveConfig, description="Replaced-token detection."
     )
     model: ModelConfig = Field(default_factory=ModelConfig, description="The network.")
     trainer: TrainerConfig = Field(

@@ -59,6 +59,12 @@ _KINDS = {
         "question-answering",
         "AutoModelForQuestionAnswering",
     ),
+    "ElectraForPreTraining": _Kind(
+        "ELECTRA's discriminator", "electra", "feature-extraction", "AutoModelForPreTraining"
+    ),
+    "ElectraForMaskedLM": _Kind(
+        "ELECTRA's generator", "electra", "fill-mask", "AutoModelForMaskedLM"
+    ),
     "GPT2LMHeadModel": _Kind(
         "GPT-2 with the language-model head", "gpt2", "text-generation", "AutoModelForCausalLM"
     ),

@@ -21,21 +21,36 @@ class MaskedLMHead(nn.Cell):
     """Dense, activation, normalisation and the tied decoder.
 
     As `get_masked_lm_output` of google-research/bert `run_pretraining.py`.
+
+    Args:
+        config: the model section of the configuration.
+        vocab_size: rows of the word embedding.
+        embedding_size: columns of the word embedding; by default the width of the network.
     """
 
-    def __init__(self, config: BertModelConfig, vocab_size: int) -> None:
+    def __init__(
+        self, config: BertModelConfig, vocab_size: int, embedding_size: int | None = None
+    ) -> None:
         super().__init__()
-        self.dense = Dense(config.hidden_size, config.hidden_size, config.compute_dtype)
+        size = embedding_size or config.hidden_size
+        self.dense = Dense(config.hidden_size, size, config.compute_dtype)
         self.activation = Activation(config.hidden_act)
-        self.norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
+        self.norm = LayerNorm(size, config.layer_norm_eps)
         self.bias = parameter((vocab_size,), "bias")
         self.decode = Matmul(config.compute_dtype)
         self.add_bias = AddBias()
 
     def construct(self, x: ms.Tensor, word_embedding: ms.Tensor) -> ms.Tensor:
-        """x [rows, hidden], word_embedding [vocab, hidden] -> logits [rows, vocab]."""
+        """x [rows, hidden], word_embedding [vocab, embedding] -> logits [rows, vocab]."""
         x = self.norm(self.activation(self.dense(x)))
         return self.add_bias(self.decode(x, word_embedding), self.bias)
+
+
+def rows_of_positions(positions: ms.Tensor, sequence: int) -> ms.Tensor:
+    """Columns `positions` int32 [batch, n] of rows -> their places in [batch * sequence], [n]."""
+    batch = positions.shape[0]
+    row_start = ops.reshape(ops.arange(0, batch * sequence, sequence), (batch, 1))
+    return ops.reshape(positions + ops.cast(row_start, ms.int32), (-1,))
 
 
 class BertForMaskedLM(nn.Cell):
@@ -73,10 +88,7 @@ class BertForMaskedLM(nn.Cell):
 
     def predict(self, x: ms.Tensor, positions: ms.Tensor) -> ms.Tensor:
         """Logits at `positions` int32 [batch, predictions] of x [batch * sequence, hidden]."""
-        batch = positions.shape[0]
-        sequence = x.shape[0] // batch
-        row_start = ops.reshape(ops.arange(0, batch * sequence, sequence), (batch, 1))
-        rows = ops.reshape(positions + ops.cast(row_start, ms.int32), (-1,))
+        rows = rows_of_positions(positions, x.shape[0] // positions.shape[0])
         return self.head(self.gather(x, rows, 0), self.bert.embeddings.word)
 
     def construct(

@@ -22,11 +22,17 @@ DROPOUT_SITES_PER_LAYER = 3
 
 
 class BertEmbeddings(nn.Cell):
-    """Token + position + segment embedding, normalised, with dropout."""
+    """Token + position + segment embedding, normalised, with dropout.
 
-    def __init__(self, config: BertModelConfig, vocab_size: int) -> None:
+    Args:
+        config: the model section of the configuration.
+        vocab_size: rows of the word embedding.
+        size: columns; by default the width of the network.
+    """
+
+    def __init__(self, config: BertModelConfig, vocab_size: int, size: int | None = None) -> None:
         super().__init__()
-        hidden = config.hidden_size
+        hidden = size or config.hidden_size
         self.word = parameter((vocab_size, hidden), "word")
         self.position = parameter((config.max_position_embeddings, hidden), "position")
         self.token_type = parameter((config.type_vocab_size, hidden), "token_type")
@@ -99,7 +105,20 @@ class BertLayer(nn.Cell):
         return x + self.dropout(self.feed_forward(self.output_norm(x)), keep_output)
 
 
-class _Encoder(nn.Cell):
+class LayerStack(nn.Cell):
+    """Layers one behind the other."""
+
+    layers: nn.CellList
+
+    def through_layers(self, x: ms.Tensor, bias: ms.Tensor, keeps: tuple, site: int) -> ms.Tensor:
+        """x [batch * sequence, hidden] behind all layers; the first has the masks from `site`."""
+        for layer in self.layers:
+            x = layer(x, bias, keeps[site], keeps[site + 1], keeps[site + 2])
+            site = site + DROPOUT_SITES_PER_LAYER
+        return x
+
+
+class _Encoder(LayerStack):
     """Layers of BERT with what stands before and behind them; see `BertModel`."""
 
     span: Span
@@ -107,7 +126,6 @@ class _Encoder(nn.Cell):
     scores_padding: bool
     no_keeps: tuple
     embeddings: nn.Cell
-    layers: nn.CellList
     final_norm: nn.Cell
 
     def construct(
@@ -137,9 +155,7 @@ class _Encoder(nn.Cell):
             trained = input_mask if self.scores_padding else None
             x = self.embeddings(input_ids, segment_ids, keeps[0], position_ids, trained)
             site = 1
-        for layer in self.layers:
-            x = layer(x, bias, keeps[site], keeps[site + 1], keeps[site + 2])
-            site = site + DROPOUT_SITES_PER_LAYER
+        x = self.through_layers(x, bias, keeps, site)
         if self.pre_norm and self.span.last:
             x = self.final_norm(x)
         return x

@@ -1,0 +1,1 @@
+"""ELECTRA: an encoder that finds the tokens that a smaller one has replaced."""
