@@ -48,7 +48,7 @@ def main() -> None:
 
     def make(number: int) -> MicroBatch:
         keeps = keep_masks(sites, 0, number, np.arange(options.batch_size))
-        return MicroBatch(inputs, keeps, float(inputs[-1].sum()), tokens, rows=tokens)
+        return MicroBatch(inputs, keeps, (float(inputs[-1].sum()),), tokens, rows=tokens)
 
     batches = Prefetcher(make, workers=1, prefetch=2)
 

@@ -153,6 +153,7 @@ def step_settings(config: RunConfig, model: ModelOnRank, steps: int) -> StepSett
         build_schedule(config, steps),
         config.runner_wrapper.max_grad_norm,
         1.0 if mean else float(model.place.layout.data_parallel),
+        task_of(config).terms,
     )
 
 

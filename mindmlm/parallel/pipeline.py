@@ -77,21 +77,22 @@ class StageGradients:
         )
 
     def __call__(
-        self, micro_batches: Sequence[MicroBatch], scale: float
-    ) -> tuple[float, Gradients]:
+        self, micro_batches: Sequence[MicroBatch], scales: np.ndarray
+    ) -> tuple[np.ndarray, Gradients]:
         """Run a step.
 
         Args:
             micro_batches: of this rank.
-            scale: loss scale / weight of the global batch.
+            scales: of the terms of the loss, see `term_scales`.
 
         Returns:
-            Scaled loss summed over the micro-batches (0 where the loss is not here), and gradients
-            in the order of `names`.
+            Scaled terms summed over the micro-batches, float64 [terms] (0 where the loss is not
+            here), and gradients of their sum in the order of `names`.
         """
         for part in self._parts:
             part.set_train()
-        step = _Step(micro_batches, ms.Tensor(scale, ms.float32), len(self._parts))
+        scale = ms.Tensor(scales, ms.float32)
+        step = _Step(micro_batches, scale, len(self._parts), np.zeros(len(scales)))
         links = self._links
         for action in one_forward_one_backward(links.stage, links.stages, len(micro_batches)):
             if isinstance(action, Forward):
@@ -100,7 +101,7 @@ class StageGradients:
                 self._backward(step, action.micro)
             else:
                 self._exchange(step, action)
-        return step.loss, self._merged(step)
+        return step.terms, self._merged(step)
 
     def _forward(self, step: "_Step", micro: int) -> None:
         """Run to the end of the stage, or to the part with the loss, which runs once."""
@@ -124,7 +125,7 @@ class StageGradients:
                 inputs.pop(), sensitivity, *step.arrays(micro, part)
             )
             if part.forward is None:
-                step.loss += float(value.asnumpy())
+                step.terms += value.asnumpy()
             old = step.gradients[number]
             step.gradients[number] = self._accumulate(*old, *new) if old else new
         if self._links.stage:
@@ -167,7 +168,7 @@ class _Step:
     micro_batches: Sequence[MicroBatch]
     scale: ms.Tensor
     number_of_parts: int
-    loss: float = 0.0
+    terms: np.ndarray
     inputs: dict[int, list[ms.Tensor]] = field(default_factory=dict)
     activations: dict[int, ms.Tensor] = field(default_factory=dict)
     sensitivities: dict[int, ms.Tensor] = field(default_factory=dict)

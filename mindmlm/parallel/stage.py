@@ -23,7 +23,10 @@ class ForwardBackward(nn.Cell):
         self.value_and_grad = ops.value_and_grad(loss, 0, self.parameters)
 
     def construct(self, x: ms.Tensor, *inputs: ms.Tensor) -> tuple:
-        """Return (scaled loss, (gradient of x, gradients in the order of the parameters))."""
+        """Return (scaled loss, (gradient of x, gradients in the order of the parameters)).
+
+        A loss of several terms is a vector of them; the gradients are those of their sum.
+        """
         return self.value_and_grad(x, *inputs)
 
 

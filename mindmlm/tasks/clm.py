@@ -89,9 +89,9 @@ class CausalLMLoss(nn.Cell):
         weights: ms.Tensor,
         *others: ms.Tensor,
     ) -> ms.Tensor:
-        """scale * sum(weight * -log p(label)), a scalar; the inputs are those of `CausalLMPart`.
+        """scale * sum(weight * -log p(label)), float32 [1]; the inputs are those of `CausalLMPart`.
 
-        `scale` is loss scale / number of predicted positions in the global batch.
+        `scale`, float32 [1], is loss scale / number of predicted positions in the global batch.
         """
         hidden = self.part(x, input_ids, labels, weights, *others)
         loss, _ = self.cross_entropy(

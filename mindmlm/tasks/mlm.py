@@ -100,9 +100,9 @@ class MaskedLMLoss(nn.Cell):
         weights: ms.Tensor,
         *others: ms.Tensor,
     ) -> ms.Tensor:
-        """scale * sum(weight * -log p(label)), a scalar; the inputs are those of `MaskedLMPart`.
+        """scale * sum(weight * -log p(label)), float32 [1]; the inputs are those of `MaskedLMPart`.
 
-        `scale` is loss scale / number of chosen positions in the global batch.
+        `scale`, float32 [1], is loss scale / number of chosen positions in the global batch.
         """
         hidden = self.part(
             x, input_ids, input_mask, segment_ids, positions, labels, weights, *others

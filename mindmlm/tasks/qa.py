@@ -107,10 +107,10 @@ class QuestionAnsweringLoss(nn.Cell):
         weights: ms.Tensor,
         *keeps: ms.Tensor,
     ) -> ms.Tensor:
-        """scale * sum of the rows' losses; the inputs are those of `QuestionAnsweringPart`.
+        """scale * sum of the rows' losses, float32 [1]; inputs as of `QuestionAnsweringPart`.
 
-        `scale` is loss scale / number of rows in the global batch, so that it is the loss of
-        `BertForQuestionAnswering` in transformers.
+        `scale`, float32 [1], is loss scale / number of rows in the global batch, so that it is the
+        loss of `BertForQuestionAnswering` in transformers.
         """
         hidden = self.part(x, input_ids, input_mask, segment_ids, starts, ends, weights, *keeps)
         scores = self.model.predict(hidden, input_ids.shape[0])

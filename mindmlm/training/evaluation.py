@@ -9,8 +9,6 @@ import numpy as np
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.pipeline import StageForward
 
-# Loss, correct predictions and positions, summed up.
-NUMBER_OF_SUMS = 3
 _LARGEST_WRITTEN_OUT = 1e7
 # exp() of more than this is not a float any more.
 _LARGEST_EXPONENT = 700.0
@@ -68,11 +66,12 @@ class Evaluator:
     """Evaluates a model on the same batches with the same masks every time.
 
     Args:
-        forward: maps the arrays of a batch to (loss sum, number correct, number of positions).
+        forward: maps the arrays of a batch to sums, for example (loss, correct, positions).
         batches: called for each evaluation; gives the arrays of each batch of this rank. The first
             array has a row a sample and a column a position.
         agreement: with the other ranks, which have the other batches.
-        measures: what the three sums over all ranks say.
+        measures: what the sums over all ranks say.
+        number_of_sums: that `forward` gives.
     """
 
     def __init__(
@@ -81,11 +80,13 @@ class Evaluator:
         batches: Callable[[], Iterable[tuple[np.ndarray, ...]]],
         agreement: Agreement,
         measures: Callable[[Sequence[float]], EvaluationResult],
+        number_of_sums: int,
     ) -> None:
         self.forward = forward
         self.batches = batches
         self.agreement = agreement
         self.measures = measures
+        self.number_of_sums = number_of_sums
 
     def run(self) -> EvaluationResult:
         """Go through all batches once; dropout is off."""
@@ -95,5 +96,6 @@ class Evaluator:
             outputs = self.forward(arrays, arrays[0].size)
             if outputs is not None:
                 sums.append([float(output.asnumpy()) for output in outputs])
-        mine = [math.fsum(column) for column in zip(*sums, strict=True)] or [0.0] * NUMBER_OF_SUMS
+        nothing = [0.0] * self.number_of_sums
+        mine = [math.fsum(column) for column in zip(*sums, strict=True)] or nothing
         return self.measures(self.agreement.sums(mine, self.agreement.place.has_loss))

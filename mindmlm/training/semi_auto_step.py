@@ -17,7 +17,7 @@ from mindmlm.optim.adamw import AdamW
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.training.state import TrainState
-from mindmlm.training.train_step import Phase, StepResult, StepSettings
+from mindmlm.training.train_step import Phase, StepResult, StepSettings, batch_counts
 
 _SUMS = "accu_grads"
 # The engine looks for this attribute behind the square sum of a gradient, and adds up the ranks.
@@ -167,12 +167,8 @@ class SemiAutoTrainStep:
             MindmlmError: the engine has given ranks different gradient norms.
         """
         place, scale = self.agreement.place, state.loss_scale.value
-        counts = [
-            math.fsum(micro.weight for micro in micro_batches),
-            sum(micro.tokens for micro in micro_batches),
-        ]
         speaks = place.is_main if self.whole_batch else place.reads_data
-        weight, tokens = self.agreement.sums(counts, speaks)
+        weight, tokens = self.agreement.sums(batch_counts(micro_batches), speaks)
         learning_rate = self.settings.schedule.at(state.step)
         optimizer = self.numbers.optimizer
         self.numbers.set_numbers(scale, optimizer.scalars(learning_rate, state.updates))

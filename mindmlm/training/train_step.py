@@ -1,9 +1,9 @@
 """One optimizer step, driven by the host: gradients, their sum, unscale, clip, update or skip."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import mindspore as ms
 import numpy as np
@@ -11,7 +11,13 @@ import numpy as np
 from mindmlm.optim.adamw import AdamW
 from mindmlm.optim.schedules import Schedule
 from mindmlm.parallel.agreement import Agreement
-from mindmlm.parallel.micro_batch import MicroBatch
+from mindmlm.parallel.micro_batch import (
+    ONE_TERM,
+    LossTerm,
+    MicroBatch,
+    term_means,
+    term_scales,
+)
 from mindmlm.parallel.pipeline import StageGradients
 from mindmlm.parallel.tied import SumTiedGradients
 from mindmlm.parallel.zero import OwnedParts
@@ -27,13 +33,15 @@ class StepResult:
     """What one step did; the same on all ranks.
 
     Args:
-        loss: sum over chosen positions / their number, over the whole global batch.
+        loss: sum over chosen positions / their number, over the whole global batch; of several
+            terms, their weighted sum.
         gradient_norm: Euclidean norm of the unscaled gradient, before clipping.
         learning_rate: of this step.
         loss_scale: that this step was run with.
         overflow: whether the gradient was not finite, so that the weights were left alone.
         tokens: of the global batch that are not padding.
         stop: whether any rank was asked to stop before the update.
+        terms: mean of each term by name, where the loss has several or something is measured.
     """
 
     loss: float
@@ -43,6 +51,7 @@ class StepResult:
     overflow: bool
     tokens: int
     stop: bool
+    terms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,11 +62,13 @@ class StepSettings:
         schedule: learning rate by step.
         max_grad_norm: clip the gradient to this Euclidean norm; None = do not clip.
         gradient_factor: gradients are this many times those of the mean loss of the global batch.
+        terms: that the loss is made of.
     """
 
     schedule: Schedule
     max_grad_norm: float | None
     gradient_factor: float = 1.0
+    terms: tuple[LossTerm, ...] = ONE_TERM
 
 
 class TrainStep:
@@ -106,25 +117,20 @@ class TrainStep:
         host in float64.
         """
         place, scale = self.agreement.place, state.loss_scale.value
-        weight, tokens = self.agreement.sums(
-            [
-                math.fsum(micro.weight for micro in micro_batches),
-                sum(micro.tokens for micro in micro_batches),
-            ],
-            place.reads_data,
-        )
-        factor = scale * self.settings.gradient_factor / max(1.0, weight)
+        *counts, tokens = self.agreement.sums(batch_counts(micro_batches), place.reads_data)
+        terms, factor = self.settings.terms, scale * self.settings.gradient_factor
         with self.phase("forward_backward"):
-            loss, gradients = self.gradients(micro_batches, factor)
+            values, gradients = self.gradients(micro_batches, term_scales(terms, counts, factor))
         with self.phase("reduce"):
             gradients = self.owned.reduced(self.tied(gradients))
         with self.phase("gradient_norm"):
             counted, every = self.squares(*gradients).asnumpy().astype(np.float64)
-            rows = self.agreement.rows(
-                [loss if place.has_loss else 0.0, counted, every, stop_requested()]
-            )
-        loss, norm = math.fsum(rows[:, 0]) / scale, math.sqrt(math.fsum(rows[:, 1])) / scale
-        if not np.isfinite(rows[:, 2]).all():
+            mine = values if place.has_loss else np.zeros(len(terms))
+            rows = self.agreement.rows([*mine, counted, every, stop_requested()])
+        columns = rows.T
+        loss, means = term_means(terms, [math.fsum(column) for column in columns[:-3]], factor)
+        norm = math.sqrt(math.fsum(columns[-3])) / scale
+        if not np.isfinite(columns[-2]).all():
             # Maybe in a gradient of which another rank counts its own copy.
             norm = math.nan
         overflow = not math.isfinite(norm)
@@ -133,13 +139,14 @@ class TrainStep:
             with self.phase("update"):
                 self._update(gradients, norm, scale, learning_rate, state.updates)
         return StepResult(
-            loss=loss / self.settings.gradient_factor,
+            loss=loss,
             gradient_norm=norm,
             learning_rate=learning_rate,
             loss_scale=scale,
             overflow=overflow,
             tokens=round(tokens),
-            stop=bool(rows[:, 3].any()),
+            stop=bool(columns[-1].any()),
+            terms=means if len(terms) > 1 else {},
         )
 
     def _update(
@@ -157,3 +164,9 @@ class TrainStep:
         scalars = self.optimizer.scalars(learning_rate, updates)
         self.optimizer(*scalars, factor, *gradients).asnumpy()
         self.owned.publish()
+
+
+def batch_counts(micro_batches: Sequence[MicroBatch]) -> list[float]:
+    """The count of each term of the loss over some micro-batches, and their tokens."""
+    columns = zip(*(micro.counts for micro in micro_batches), strict=True)
+    return [*map(math.fsum, columns), sum(micro.tokens for micro in micro_batches)]

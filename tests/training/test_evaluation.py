@@ -26,7 +26,7 @@ def evaluator(rows):
     place = Place.alone()
     forward = StageForward(Sums(), StageLinks.of(place.layout, place.rank, hidden_size=1))
     measures = lambda sums: token_measures(sums, "masked_accuracy")  # noqa: E731
-    return Evaluator(forward, lambda: iter(arrays), Agreement(place), measures)
+    return Evaluator(forward, lambda: iter(arrays), Agreement(place), measures, 3)
 
 
 def test_uneven_batches_count_by_their_positions():

@@ -73,7 +73,7 @@ def make_run(total, train_step=None, state=None, micro_batches=2):
     run = Run(
         state=state or TrainState(),
         train_step=train_step or FakeStep(),
-        next_batch=lambda: [MicroBatch((), (), 3.0, 5, 8)] * micro_batches,
+        next_batch=lambda: [MicroBatch((), (), (3.0,), 5, 8)] * micro_batches,
         total_steps=total,
         global_batch_size=8,
         samples_per_epoch=20,

@@ -16,7 +16,7 @@ from mindmlm.data.batches import BatchLayout
 from mindmlm.data.prepare import CorpusSettings, prepare_corpus, prepare_evaluation
 from mindmlm.models.spans import Span
 from mindmlm.parallel.agreement import Agreement
-from mindmlm.parallel.micro_batch import MicroBatch
+from mindmlm.parallel.micro_batch import ONE_TERM, LossTerm, MicroBatch
 from mindmlm.parallel.pipeline import StageForward
 from mindmlm.training.evaluation import EvaluationResult, Evaluator
 
@@ -93,7 +93,12 @@ class Task(ABC):
 
     Args:
         config: of the run.
+
+    Attributes:
+        terms: that its loss is made of, in the order of what `loss` gives.
     """
+
+    terms: tuple[LossTerm, ...] = ONE_TERM
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
@@ -130,7 +135,10 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, model: nn.Cell, span: Span) -> nn.Cell:
-        """The last layers and the loss: (x, scale, *inputs, *dropout masks) -> a scalar."""
+        """The last layers and the loss: (x, scale, *inputs, *dropout masks) -> float32 [terms].
+
+        `scale` is float32 [terms]; each sum is multiplied by its own.
+        """
 
     @abstractmethod
     def evaluation(self, model: nn.Cell) -> nn.Cell:
@@ -199,8 +207,13 @@ class Task(ABC):
 class LanguageModelTask(Task):
     """A task on text, judged by sums over the tokens that are predicted.
 
-    Its `evaluation` returns three sums: loss, correct predictions, positions.
+    Its `evaluation` returns sums: loss, correct predictions, positions, and maybe more.
+
+    Attributes:
+        number_of_sums: how many.
     """
+
+    number_of_sums = 3
 
     def data(self, spool_dir: Path) -> CorpusSettings:
         """See `Task`."""
@@ -234,6 +247,7 @@ class LanguageModelTask(Task):
             lambda: (self.evaluation_arrays(batches.batch(number)) for number in own),
             agreement,
             lambda sums: self.measures(store, sums),
+            self.number_of_sums,
         )
 
     @abstractmethod

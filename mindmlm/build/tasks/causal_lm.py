@@ -66,7 +66,7 @@ class CausalLMTask(LanguageModelTask):
         return MicroBatch(
             inputs=tuple(array[own] for array in batch_arrays(batch)),
             keeps=keeps,
-            weight=predictions,
+            counts=(predictions,),
             tokens=round(predictions),
             rows=batch.input_ids[own].size,
         )

@@ -86,7 +86,7 @@ class MaskedLMTask(LanguageModelTask):
         return MicroBatch(
             inputs=tuple(array[own] for array in batch_arrays(batch)),
             keeps=keeps,
-            weight=float(batch.masked_lm_weights[own].sum()),
+            counts=(float(batch.masked_lm_weights[own].sum()),),
             tokens=int(batch.input_mask[own].sum()),
             rows=batch.input_ids[own].size,
         )

@@ -119,7 +119,7 @@ class QuestionAnsweringTask(Task):
         return MicroBatch(
             inputs=tuple(array[own] for array in batch_arrays(batch)),
             keeps=keeps,
-            weight=float(batch.weights[own].sum()),
+            counts=(float(batch.weights[own].sum()),),
             tokens=int(batch.input_mask[own].sum()),
             rows=batch.input_ids[own].size,
         )

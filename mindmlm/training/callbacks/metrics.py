@@ -18,6 +18,7 @@ class MetricsCallback(Callback):
                 "step": state.step,
                 "epoch": state.samples_seen / run.samples_per_epoch,
                 "loss": result.loss,
+                **result.terms,
                 "learning_rate": result.learning_rate,
                 "gradient_norm": result.gradient_norm,
                 "loss_scale": result.loss_scale,

@@ -10,7 +10,6 @@ Argument: a JSON file with
 
 import dataclasses
 import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -22,11 +21,13 @@ from mindmlm.config import load_config
 from mindmlm.config.render import to_plain
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.collectives import create_groups
+from mindmlm.parallel.micro_batch import term_scales
 from mindmlm.runtime.context import initialise
 from mindmlm.runtime.world import World, join_world
 from mindmlm.testing.layouts import STEPS
 from mindmlm.testing.small_run import SmallRun
 from mindmlm.training.state import TrainState
+from mindmlm.training.train_step import batch_counts
 
 
 def main():
@@ -76,10 +77,9 @@ def train(job, entry, run):
 def first_gradients(run, agreement):
     """Gradients of the mean loss of the first batch: those that this rank updates with."""
     step, micro_batches = run.train_step, run.micro_batches(0)
-    (weight,) = agreement.sums(
-        [math.fsum(micro.weight for micro in micro_batches)], run.model.place.reads_data
-    )
-    _, gradients = step.gradients(micro_batches, 1.0 / weight)
+    *counts, _ = agreement.sums(batch_counts(micro_batches), run.model.place.reads_data)
+    scales = term_scales(step.settings.terms, counts, 1.0)
+    _, gradients = step.gradients(micro_batches, scales)
     summed = step.owned.reduced(step.tied(gradients))
     return {
         name: gradient.asnumpy().copy()
