@@ -9,6 +9,7 @@ from mindmlm.build.data import (
 from mindmlm.build.description import describe
 from mindmlm.build.engine import engine_of
 from mindmlm.build.families import family_of
+from mindmlm.build.first_weights import load_first_weights
 from mindmlm.build.instance import architecture_of, model_of_cell
 from mindmlm.build.model import (
     ModelOnRank,
@@ -51,6 +52,7 @@ __all__ = [
     "engine_of",
     "family_of",
     "layout_record",
+    "load_first_weights",
     "load_model",
     "load_state",
     "load_tensors",

@@ -125,7 +125,7 @@ def _prepare(options: argparse.Namespace) -> _Job:
     config = loaded.config
     for problem in text_is_given(config.model_copy(update={"run_mode": "train"})):
         raise ConfigError(f"{problem.path}: {problem.message}")
-    if config.trainer.type != "MaskedLanguageModelingTrainer":
+    if config.trainer.type not in ("MaskedLanguageModelingTrainer", "DistillationTrainer"):
         raise ConfigError(f"{options.config}: trainer.type: {config.trainer.type} masks nothing")
     folder = RunFolder(Path(config.output_dir))
     section = config.processor.tokenizer

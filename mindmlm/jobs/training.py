@@ -96,6 +96,7 @@ class _TrainingJob:
     updater: build.Updates
     state: TrainState
     given: Given
+    of_task: dict[str, Any]
 
     @property
     def config(self) -> RunConfig:
@@ -121,9 +122,12 @@ class _TrainingJob:
         model = given.build_model(config, tokenizer, session.place)
         if start is not None:
             _load_weights(model, config, tokenizer, start)
+        elif given.model is None:
+            build.load_first_weights(model, config)
         updater = given.build_updater(config, model)
         state = TrainState(loss_scale=build.build_loss_scale(config))
-        job = cls(session, tokenizer, corpus, model, updater, state, given)
+        of_task = build.task_of(config).identity()
+        job = cls(session, tokenizer, corpus, model, updater, state, given, of_task)
         if isinstance(start, Checkpoint) and config.run_mode == "train":
             job._resume(start)
         check_replicas(model, {**job.state.to_dict(), **job._identity()}, session.agreement)
@@ -135,7 +139,7 @@ class _TrainingJob:
             if start.state.get(key) != value:
                 raise CheckpointError(
                     f"{start.path}: cannot go on from here: {key} was {start.state.get(key)!r} and "
-                    f"is {value!r} now, so the data would not be the same; use the old settings, "
+                    f"is {value!r} now, so it would not be the same run; use the old settings, "
                     "or --run_mode finetune to take the weights only"
                 )
         build.load_state(self.updater, start)
@@ -151,6 +155,7 @@ class _TrainingJob:
             "global_batch_size": build.batch_layout(self.config).global_batch_size,
             "data_fingerprint": self.corpus.fingerprint + buckets,
             "tokenizer_fingerprint": self.tokenizer.fingerprint(),
+            **self.of_task,
         }
 
     def run(self, stop: StopFlag) -> bool:

@@ -298,3 +298,56 @@ class WeightedCrossEntropy(nn.Cell):
         )
         dlogits = (self.exp(out[1]) - one_hot) * repeat_column(row_scale, logits.shape[1])
         return dlogits, ops.zeros_like(labels), ops.zeros_like(weights)
+
+
+class SoftTargetDivergence(nn.Cell):
+    """Sum over rows of weight * T^2 * KL(teacher, student) at temperature T (Hinton et al., 2015).
+
+    With weight 1 / rows it is `torch.nn.KLDivLoss(reduction="batchmean")` of the log-softmax of
+    the student's logits / T and the softmax of the teacher's, times T^2.
+
+    Args:
+        temperature: T.
+    """
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.log_softmax = ops.LogSoftmax(-1)
+        self.exp = ops.Exp()
+        self.matmul = ops.MatMul()
+
+    def construct(self, logits: ms.Tensor, targets: ms.Tensor, weights: ms.Tensor) -> tuple:
+        """Both [rows, classes], weights [rows] -> (sum [], log p of student, p of teacher)."""
+        inverse = 1.0 / self.temperature
+        ours, theirs = self.log_softmax(logits * inverse), self.log_softmax(targets * inverse)
+        probabilities = self.exp(theirs)
+        ones = ops.ones((logits.shape[1], 1), logits.dtype)
+        rows = ops.reshape(self.matmul(probabilities * (theirs - ours), ones), (-1,))
+        square = self.temperature * self.temperature
+        return ops.sum(rows * weights) * square, ours, probabilities
+
+    def bprop(
+        self, logits: ms.Tensor, targets: ms.Tensor, weights: ms.Tensor, out: tuple, dout: tuple
+    ) -> tuple:
+        """dlogits = weight * T * (p of student - p of teacher); the teacher gets none."""
+        scale = ops.reshape(weights * dout[0] * self.temperature, (-1, 1))
+        dlogits = (self.exp(out[1]) - out[2]) * repeat_column(scale, logits.shape[1])
+        return dlogits, ops.zeros_like(targets), ops.zeros_like(weights)
+
+
+class CosineDistance(nn.Cell):
+    """Sum over rows of weight * (1 - cosine), as `torch.nn.CosineEmbeddingLoss` with target 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matmul = ops.MatMul()
+        self.rsqrt = ops.Rsqrt()
+
+    def construct(self, x: ms.Tensor, y: ms.Tensor, weights: ms.Tensor) -> ms.Tensor:
+        """x, y [rows, columns], weights [rows] -> a scalar."""
+        ones = ops.ones((x.shape[1], 1), x.dtype)
+        products = self.matmul(x * y, ones)
+        squares = (self.matmul(x * x, ones) + 1e-12) * (self.matmul(y * y, ones) + 1e-12)
+        distances = 1.0 - products * self.rsqrt(squares)
+        return ops.sum(ops.reshape(distances, (-1,)) * weights)

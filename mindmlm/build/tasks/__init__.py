@@ -2,6 +2,7 @@
 
 from mindmlm.build.tasks.base import Corpus, Task
 from mindmlm.build.tasks.causal_lm import CausalLMTask
+from mindmlm.build.tasks.distillation import DistillationTask
 from mindmlm.build.tasks.masked_lm import MaskedLMTask
 from mindmlm.build.tasks.question_answering import QuestionAnsweringTask
 from mindmlm.config.schema import RunConfig
@@ -10,6 +11,7 @@ TASKS: dict[str, type[Task]] = {
     "MaskedLanguageModelingTrainer": MaskedLMTask,
     "CausalLanguageModelingTrainer": CausalLMTask,
     "QuestionAnsweringTrainer": QuestionAnsweringTask,
+    "DistillationTrainer": DistillationTask,
 }
 
 

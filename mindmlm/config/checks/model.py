@@ -7,26 +7,27 @@ from mindmlm.config.checks.files import count_lines
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
 
-# Architecture -> the kind of network it stands on, and the task that trains it.
+# Architecture -> the kind of network it stands on, and the tasks that train it.
 _KINDS = {
-    "BertForMaskedLM": ("BertConfig", "MaskedLanguageModelingTrainer"),
-    "BertForQuestionAnswering": ("BertConfig", "QuestionAnsweringTrainer"),
-    "GPT2LMHeadModel": ("GPT2Config", "CausalLanguageModelingTrainer"),
+    "BertForMaskedLM": ("BertConfig", ("MaskedLanguageModelingTrainer", "DistillationTrainer")),
+    "BertForQuestionAnswering": ("BertConfig", ("QuestionAnsweringTrainer",)),
+    "GPT2LMHeadModel": ("GPT2Config", ("CausalLanguageModelingTrainer",)),
 }
 
 
 def kinds_agree(config: RunConfig) -> Iterator[Problem]:
     """Network, head and task belong together."""
     arch = config.model.arch.type
-    network, trainer = _KINDS[arch]
+    network, trainers = _KINDS[arch]
     found = {
-        "model.model_config.type": (config.model.settings.type, network),
-        "trainer.type": (config.trainer.type, trainer),
+        "model.model_config.type": (config.model.settings.type, (network,)),
+        "trainer.type": (config.trainer.type, trainers),
     }
     for path, (value, needed) in found.items():
-        if value != needed:
+        if value not in needed:
+            choices = " or ".join(needed)
             yield Problem(
-                "model.arch.type", f"{arch} goes with {path}: {needed}, and that is {value}"
+                "model.arch.type", f"{arch} goes with {path}: {choices}, and that is {value}"
             )
 
 

@@ -14,6 +14,7 @@ from mindmlm.config.schema.data import (
     TrainDataLoaderConfig,
     TrainDatasetConfig,
 )
+from mindmlm.config.schema.distillation import DistillationConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.metric import MetricConfig
 from mindmlm.config.schema.model import ModelConfig, TrainerConfig
@@ -28,6 +29,7 @@ __all__ = [
     "BertModelConfig",
     "CallbacksConfig",
     "ContextConfig",
+    "DistillationConfig",
     "EvalDatasetConfig",
     "GPT2ModelConfig",
     "LearningRateConfig",

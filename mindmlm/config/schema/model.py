@@ -63,10 +63,11 @@ class TrainerConfig(Section):
         "MaskedLanguageModelingTrainer",
         "CausalLanguageModelingTrainer",
         "QuestionAnsweringTrainer",
+        "DistillationTrainer",
     ] = Field(
         default="MaskedLanguageModelingTrainer",
-        description="The training task: words that are hidden, the word that comes next, or the "
-        "place of an answer.",
+        description="The training task: words that are hidden, the word that comes next, the "
+        "place of an answer, or words that are hidden together with what a teacher says of them.",
     )
     model_name: str = Field(
         default="bert", description="Name of the model in log lines and checkpoints."
