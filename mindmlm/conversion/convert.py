@@ -10,7 +10,7 @@ from typing import Any
 from mindmlm.checkpoint.shards import TensorSpec
 from mindmlm.config.schema import RunConfig, TrainDatasetConfig
 from mindmlm.config.schema.model import ArchitectureConfig
-from mindmlm.conversion.architectures import BERT_QA
+from mindmlm.conversion.architectures import BERT, BERT_QA
 from mindmlm.conversion.averaging import AveragedCheckpoints
 from mindmlm.conversion.converted_model import (
     ConvertedModel,
@@ -19,6 +19,8 @@ from mindmlm.conversion.converted_model import (
     from_match,
     under_own_names,
 )
+from mindmlm.conversion.distilbert import ARCHITECTURE as DISTILBERT
+from mindmlm.conversion.distilbert import without_token_types
 from mindmlm.conversion.folder_checksums import write_checksums
 from mindmlm.conversion.matching import OWN_NAMES, Allowances
 from mindmlm.conversion.origin import Origin, match_origin, open_origin, own_origin
@@ -38,6 +40,12 @@ from mindmlm.runtime.files import new_file
 
 TARGETS = ("mindmlm", "huggingface", "mindspore", "pytorch")
 OPTIMIZER = "optimizer"
+_DISTILBERT_NAMES = "distilbert"
+_NAMES_GO_WITH = {
+    "mindmlm": TARGETS,
+    "mindformers": ("mindspore",),
+    _DISTILBERT_NAMES: ("huggingface", "pytorch"),
+}
 _FILE_NAMES = {"mindspore": "model.ckpt", "pytorch": "pytorch_model.bin"}
 _SUFFIXES = {"mindspore": (".ckpt",), "pytorch": (".bin", ".pt", ".pth")}
 
@@ -51,7 +59,8 @@ class Conversion:
         output: folder (mindmlm, huggingface) or file (mindspore, pytorch); must not exist.
         target: one of `TARGETS`.
         kind: format of the input, None to recognise it.
-        names: names of the tensors in a `.ckpt`: mindmlm or mindformers.
+        names: names of the tensors: in a `.ckpt` mindmlm or mindformers; distilbert makes a
+            DistilBertForMaskedLM of a BERT, for huggingface and pytorch.
         model_config, tokenizer: in place of what lies beside the weights.
         allowances: what may be missing or left over.
         resize_vocab: the file of a longer vocabulary (GPT-2's merges lie beside it); its new rows
@@ -113,8 +122,9 @@ def _check(job: Conversion) -> None:
             f"--to {job.target}: is written as a whole; data_parallel, model_parallel, "
             "pipeline_stage, optimizer_shard and vocab_emb_dp go with --to mindmlm"
         )
-    if job.target != "mindspore" and job.names != "mindmlm":
-        raise CheckpointError(f"--names {job.names}: goes with --to mindspore")
+    if job.target not in _NAMES_GO_WITH[job.names]:
+        targets = " or ".join(_NAMES_GO_WITH[job.names])
+        raise CheckpointError(f"--names {job.names}: goes with --to {targets}")
 
 
 def _open(job: Conversion) -> Origin:
@@ -147,18 +157,34 @@ def _resized(
 
 def _to_huggingface(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
     assert origin.settings is not None
-    tensors = {"model": export(model, origin.architecture.table("huggingface"))}
+    tensors = {"model": _for_torch(job, model, origin)}
     text = f"The weights come from a checkpoint in the format {origin.source.format}."
     with (
         new_folder(job.output) as folder,
         shown_progress(tensors, job.progress) as shown,
     ):
-        name, kind, tokenizer = job.output.name, origin.architecture.name, origin.tokenizer
+        name, kind, tokenizer = job.output.name, _name_there(job, origin), origin.tokenizer
         write_huggingface(folder, shown["model"], origin.settings, kind, tokenizer, name, text)
 
 
+def _for_torch(job: Conversion, model: ConvertedModel, origin: Origin) -> Exported:
+    """Give a model transformers' names, of its own architecture or of DistilBERT."""
+    if job.names != _DISTILBERT_NAMES:
+        return export(model, origin.architecture.table("huggingface"))
+    if origin.architecture is not BERT:
+        raise CheckpointError(
+            f"--names {job.names}: {origin.source.path} is a {origin.architecture.name}; only a "
+            f"{BERT.name} can be written as a {DISTILBERT}"
+        )
+    return export(without_token_types(model), BERT.table(_DISTILBERT_NAMES))
+
+
+def _name_there(job: Conversion, origin: Origin) -> str:
+    return DISTILBERT if job.names == _DISTILBERT_NAMES else origin.architecture.name
+
+
 def _to_pytorch(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
-    tensors = {"model": export(model, origin.architecture.table("huggingface"))}
+    tensors = {"model": _for_torch(job, model, origin)}
     with _new_weights(job, origin) as path, shown_progress(tensors, job.progress) as shown:
         write_pytorch(path, shown["model"])
 
@@ -179,7 +205,7 @@ def _new_weights(job: Conversion, origin: Origin) -> Iterator[Path]:
             yield path
         return
     assert origin.settings is not None
-    texts = description_texts(origin.settings, origin.architecture.name, origin.tokenizer)
+    texts = description_texts(origin.settings, _name_there(job, origin), origin.tokenizer)
     with new_folder(job.output) as folder:
         yield folder / _FILE_NAMES[job.target]
         for name, text in texts.items():

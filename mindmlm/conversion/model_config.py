@@ -6,6 +6,8 @@ from typing import Any
 from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.conversion.bert_config import bert_config, bert_settings
+from mindmlm.conversion.distilbert import ARCHITECTURE as DISTILBERT
+from mindmlm.conversion.distilbert import distilbert_config, distilbert_settings
 from mindmlm.conversion.gpt2_config import gpt2_config, gpt2_settings
 from mindmlm.conversion.json_files import read_json_object
 from mindmlm.errors import CheckpointError
@@ -38,8 +40,11 @@ def read_model_config(path: Path) -> AnySettings:
         return bert_settings(content, str(path))
     if kind == "gpt2":
         return gpt2_settings(content, str(path))
+    if kind == "distilbert":
+        return distilbert_settings(content, str(path))
     raise CheckpointError(
-        f"{path}: model_type is {kind!r}; only 'bert' and 'gpt2' can be converted so far"
+        f"{path}: model_type is {kind!r}; only 'bert', 'distilbert' and 'gpt2' can be converted so "
+        "far"
     )
 
 
@@ -53,13 +58,14 @@ def named_architecture(path: Path | None) -> str | None:
 
 
 def huggingface_config(
-    settings: AnySettings, vocab_size: int, special_id: int | None
+    settings: AnySettings, vocab_size: int, special_id: int | None, architecture: str = ""
 ) -> dict[str, Any]:
     """Return transformers' `config.json` of a model with these settings.
 
     Args:
         settings: of the model.
         vocab_size: rows of its word embedding.
+        architecture: the name there, where one model has two.
         special_id: BERT's [PAD], GPT-2's <|endoftext|>.
 
     Raises:
@@ -67,4 +73,6 @@ def huggingface_config(
     """
     if isinstance(settings, GPT2ModelConfig):
         return gpt2_config(settings, vocab_size, special_id)
+    if architecture == DISTILBERT:
+        return distilbert_config(settings, vocab_size, special_id)
     return bert_config(settings, vocab_size, special_id)

@@ -151,9 +151,9 @@ class DistillationLoss(nn.Cell):
         sums = []
         for name in self.names:
             if name == SOFT_TARGETS:
-                value, _, _ = self.divergence(logits, ops.stop_gradient(targets), compared)
+                value = self.divergence(logits, ops.stop_gradient(targets), compared)[0]
             elif name == MASKED_LM:
-                value, _ = self.cross_entropy(predicted, wanted, at_predicted)
+                value = self.cross_entropy(predicted, wanted, at_predicted)[0]
             else:
                 value = self.distance(student, known, at_tokens)
             sums.append(value)

@@ -47,6 +47,12 @@ _KINDS = {
     "BertForMaskedLM": _Kind(
         "BERT with the masked-language-model head", "bert", "fill-mask", "AutoModelForMaskedLM"
     ),
+    "DistilBertForMaskedLM": _Kind(
+        "DistilBERT with the masked-language-model head",
+        "distilbert",
+        "fill-mask",
+        "AutoModelForMaskedLM",
+    ),
     "BertForQuestionAnswering": _Kind(
         "BERT with the question-answering head",
         "bert",
