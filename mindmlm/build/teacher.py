@@ -11,7 +11,7 @@ import numpy as np
 
 from mindmlm.config.schema import RunConfig
 from mindmlm.config.schema.bert import BertModelConfig
-from mindmlm.conversion.architectures import BERT
+from mindmlm.conversion.architectures import BERT, POOLER
 from mindmlm.conversion.converted_model import ConvertedModel, from_match
 from mindmlm.conversion.matching import Allowances
 from mindmlm.conversion.names import resolve_name
@@ -33,7 +33,7 @@ _COPIED = (
 
 @dataclass(frozen=True)
 class TeacherCheckpoint:
-    """A `BertForMaskedLM` of any library, opened.
+    """A `BertForMaskedLM` of any library, opened, without its pooler.
 
     Attributes:
         path: where it lies.
@@ -48,19 +48,16 @@ class TeacherCheckpoint:
     tokenizer: TokenizerFiles
 
     def weights(self) -> dict[str, np.ndarray]:
-        """Every parameter of the network, float32; the pooler is not a part of it."""
-        return {name: self._array(name) for name in self._names()}
+        """Every parameter, float32."""
+        return {name: self._array(name) for name in self.model.shapes}
 
     def fingerprint(self) -> str:
         """Digest of names and values; the same for the same weights in any format."""
         digest = hashlib.blake2b(digest_size=16)
-        for name in self._names():
+        for name in self.model.shapes:
             digest.update(name.encode())
             digest.update(self._array(name).tobytes())
         return digest.hexdigest()
-
-    def _names(self) -> Iterator[str]:
-        return (name for name in self.model.shapes if not name.startswith("bert.pooler."))
 
     def _array(self, name: str) -> np.ndarray:
         return np.ascontiguousarray(self.model.checked(name), dtype=np.float32)
@@ -83,8 +80,10 @@ def open_teacher(config: RunConfig) -> TeacherCheckpoint:
     assert settings is not None
     # Nothing may be missing, so nothing gets an initial value.
     model = from_match(found, seed=0, deviation=lambda name: 0.0)
-    without_pooler = settings.model_copy(update={"add_pooling_layer": False})
-    return TeacherCheckpoint(path, without_pooler, model, _tokenizer_of(origin, config))
+    shapes = {name: shape for name, shape in model.shapes.items() if not name.startswith(POOLER)}
+    model = ConvertedModel(shapes, model.read, model.report)
+    settings = settings.model_copy(update={"add_pooling_layer": False})
+    return TeacherCheckpoint(path, settings, model, _tokenizer_of(origin, config))
 
 
 def _not_a_teacher(path: Path, what: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from mindmlm.config import checks, load_config
 from mindmlm.errors import ConfigError
 
+from .distillation_rules import DISTILLATION_RULES
 from .question_rules import QUESTION_RULES
 
 MODEL = "model.model_config."
@@ -29,6 +30,7 @@ UNEVEN = [f"{CUTS}model_parallel=2", f"{CUTS}vocab_emb_dp=False"]
 # check -> (options refused, key named, part of the message, options just inside)
 RULES = {
     **QUESTION_RULES,
+    **DISTILLATION_RULES,
     "heads_divide_hidden": (
         [f"{MODEL}hidden_size=100", f"{MODEL}num_attention_heads=3"],
         f"{MODEL}num_attention_heads",

@@ -89,7 +89,11 @@ def distilbert_terms(student, teacher, micro_batches, temperature, restrict):
 
 
 @pytest.mark.parametrize(
-    ("restrict", "temperature", "alphas"), [(False, 2.0, (5, 2, 1)), (True, 3.0, (0.5, 1, 2))]
+    ("restrict", "temperature", "alphas"),
+    [
+        (False, 2.0, (5, 2, 1)),
+        pytest.param(True, 3.0, (0.5, 1, 2), marks=pytest.mark.slow),
+    ],
 )
 def test_steps_equal_torch(student, restrict, temperature, alphas):
     section = "distillation"
@@ -130,3 +134,60 @@ def test_steps_equal_torch(student, restrict, temperature, alphas):
             assert found.terms[name] == pytest.approx(value.item(), rel=5e-5, abs=3e-5), name
     for name, value in run.weights().items():
         np.testing.assert_allclose(value, named[name].detach().numpy(), atol=2e-4, err_msg=name)
+
+
+def test_the_student_starts_from_layers_of_the_teacher(student):
+    theirs = transformers.BertForMaskedLM.from_pretrained(student.teacher).state_dict()
+    for chosen in ([0, 3], [2, 1]):
+        run = student(f"distillation.teacher_layers={chosen}")
+        for name, value in run.weights().items():
+            there = huggingface_name(name)
+            for layer, taken in enumerate(chosen):
+                there = there.replace(f"layer.{layer}.", f"layer.<{taken}>.")
+            there = there.replace("<", "").replace(">", "")
+            assert np.array_equal(value, theirs[there].numpy()), name
+    fresh = student("distillation.teacher_layers=null").weights()
+    word = theirs["bert.embeddings.word_embeddings.weight"].numpy()
+    assert not np.allclose(fresh["bert.embeddings.word"], word)
+
+
+def test_frozen_position_embeddings_stay_and_have_no_state(student):
+    run = student("distillation.freeze_position_embeddings=True", "runner_config.max_steps=2")
+    before = run.weights()
+    run.train(2)
+    after = run.weights()
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    # Its gradient is zero in truth: attention weights do not see what is added to all keys.
+    changed |= {name for name in before if name.endswith("attention.key.bias")}
+    assert before.keys() - changed == {"bert.embeddings.position"}
+    assert not any("position" in value.name for value in run.updater.state())
+
+
+def test_terms_of_torch_on_random_numbers(graph_mode):
+    import mindspore as ms
+
+    from mindmlm.models.functional import CosineDistance, SoftTargetDivergence
+
+    rng = np.random.default_rng(0)
+    ours, theirs = (rng.normal(0, 3, (7, 11)).astype(np.float32) for _ in range(2))
+    weights = np.array([1, 0, 1, 1, 0, 1, 1], np.float32)
+    kept = weights > 0
+    x = torch.tensor(ours, requires_grad=True)
+    soft = torch.nn.KLDivLoss(reduction="batchmean")(
+        torch.log_softmax(x[kept] / 2, -1), torch.softmax(torch.tensor(theirs)[kept] / 2, -1)
+    )
+    cosine = torch.nn.CosineEmbeddingLoss()(x[kept], torch.tensor(theirs)[kept], torch.ones(5))
+    divergence, distance = SoftTargetDivergence(2.0), CosineDistance()
+
+    def first(a, b, w):
+        return divergence(a, b, w)[0]
+
+    for cell, expected in ((first, soft * 4), (distance, cosine)):
+        tensors = [ms.Tensor(array) for array in (ours, theirs, weights)]
+        value, gradient = ms.value_and_grad(cell, 0)(*tensors)
+        (wanted,) = torch.autograd.grad(expected, x)
+        assert float(value.asnumpy()) / kept.sum() == pytest.approx(expected.item(), rel=1e-5)
+        np.testing.assert_allclose(gradient.asnumpy() / kept.sum(), wanted.numpy(), atol=1e-6)
+    probabilities = [np.exp(a / 2) / np.exp(a / 2).sum(1, keepdims=True) for a in (theirs, ours)]
+    by_hand = (probabilities[0] * np.log(probabilities[0] / probabilities[1])).sum(1)[kept].mean()
+    assert soft.item() == pytest.approx(by_hand, rel=1e-5)

@@ -61,8 +61,8 @@ def rows_fit_positions(config: RunConfig) -> Iterator[Problem]:
 def vocabulary_fits_embedding(config: RunConfig) -> Iterator[Problem]:
     """The embedding has a row for every token."""
     rows, tokenizer = config.model.settings.vocab_size, config.processor.tokenizer
-    if rows is None:
-        return
+    if rows is None or (config.distillation.teacher and not tokenizer.vocab_file):
+        return  # the tokenizer's number, or that of the teacher, which is compared when it is open
     if tokenizer.vocab_file:
         entries = count_lines(Path(tokenizer.vocab_file))
         source = tokenizer.vocab_file
