@@ -23,6 +23,7 @@ from mindmlm.build.place import place_of
 from mindmlm.build.prediction import read_texts
 from mindmlm.build.saving import Updates, layout_record, load_state, tensors_to_save
 from mindmlm.build.tasks import Corpus, Task, task_of
+from mindmlm.build.term_evaluation import build_term_evaluator
 from mindmlm.build.training import (
     Updater,
     build_evaluator,
@@ -45,6 +46,7 @@ __all__ = [
     "build_loss_scale",
     "build_model",
     "build_schedule",
+    "build_term_evaluator",
     "build_train_step",
     "build_updater",
     "corpus_settings",

@@ -15,11 +15,11 @@ from .closeness import far
 from .conftest import Proof, Start
 
 TWO = ["dp2_zero", "tp2", "pp2"]
-STARTS = [Start(1, ["one", "one_in_four"]), Start(2, TWO, [("one", "tp2"), ("tp2", "dp2_zero")])]
-EVERY = ["one_in_four", *TWO]
-# As `mindmlm.testing.layouts` makes the student, with two layers more.
+STARTS = [Start(1, ["one"]), Start(2, TWO, [("one", "tp2"), ("tp2", "dp2_zero")])]
+
+# As `mindmlm.testing.layouts` makes the student, with one layer more than it has here.
 SHAPE = {
-    "num_hidden_layers": 6,
+    "num_hidden_layers": 3,
     "hidden_size": 64,
     "num_attention_heads": 4,
     "intermediate_size": 96,
@@ -39,7 +39,8 @@ def proof(project_root, tmp_path_factory) -> Proof:
     }
     more = (
         f"distillation.teacher={teacher}",
-        "distillation.teacher_layers=[0, 2, 3, 5]",
+        "distillation.teacher_layers=[0, 2]",
+        "model.model_config.num_hidden_layers=2",
         "processor.segmenter=none",
     )
     path = project_root / "configs" / "distill" / "run_distill_tiny_zh.yaml"
@@ -47,7 +48,7 @@ def proof(project_root, tmp_path_factory) -> Proof:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", TWO)
 def test_evaluation_gradients_and_20_steps(proof, name):
     (expected,) = proof.notes("one")
     assert expected["losses"][-1] < 0.9 * expected["losses"][0]
