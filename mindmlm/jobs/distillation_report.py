@@ -17,10 +17,11 @@ from mindmlm.conversion.starting_point import ForeignCheckpoint
 from mindmlm.errors import ConfigError
 from mindmlm.jobs.session import Session, open_session
 from mindmlm.jobs.start import AnyCheckpoint, load_checkpoint
-from mindmlm.parallel.pipeline import StageForward, StageLinks
+from mindmlm.parallel.pipeline import StageForward
 from mindmlm.tokenizers.files import load_tokenizer_from
+from mindmlm.training.evaluation import Evaluator
 
-# Batches that are timed; the graph is compiled by one more before them.
+# Passes that are timed, after the evaluation has compiled the graph.
 _TIMED = 20
 _BYTES = 4
 
@@ -137,6 +138,7 @@ class _Texts:
         evaluator = build.build_evaluator(
             config, model, self.store, self.tokenizer, session.agreement
         )
+        assert isinstance(evaluator, Evaluator)
         result = evaluator.run()
         self.positions = result.positions
         parameters = model.number_of_parameters()
@@ -145,22 +147,18 @@ class _Texts:
             layers=config.model.settings.num_hidden_layers,
             parameters=parameters,
             weight_bytes=_BYTES * parameters,
-            rows_per_second=self._speed(config, model),
+            rows_per_second=self._speed(config, evaluator.forward),
             loss=result.values["loss"],
             perplexity=result.values["perplexity"],
             masked_accuracy=result.values["masked_accuracy"],
         )
 
-    def _speed(self, config: RunConfig, model: build.ModelOnRank) -> float:
-        """Rows a second of the forward pass: the median over batches."""
+    def _speed(self, config: RunConfig, forward: StageForward) -> float:
+        """Rows a second of the forward pass: the median over repetitions of a batch."""
         task, size = build.task_of(config), self.batch_size(config)
         batches = task.evaluation_batches(self.store, self.tokenizer, size)
         arrays = task.evaluation_arrays(batches.batch(0))
-        links = StageLinks.of(self.session.place.layout, 0, config.model.settings.hidden_size)
-        forward = StageForward(task.evaluation(model.cell), links)
-        forward.cell.set_train(False)
-        seconds = [_seconds(forward, arrays) for _ in range(1 + _TIMED)]
-        return size / float(np.median(seconds[1:]))
+        return size / float(np.median([_seconds(forward, arrays) for _ in range(_TIMED)]))
 
 
 def _seconds(forward: StageForward, arrays: tuple[np.ndarray, ...]) -> float:

@@ -1,10 +1,16 @@
 """Distillation from the command line: a run, its continuation, its errors."""
 
+import contextlib
+import io
+import json
 import shutil
 
 import pytest
 
+from mindmlm.cli.main import main
 from mindmlm.testing.teachers import STUDENT, write_teacher, write_words
+
+transformers = pytest.importorskip("transformers")
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +134,44 @@ def test_mistakes_are_explained(command, words, tmp_path, more, expected):
     )
     assert done.code == 2, done.stderr
     assert expected in done.stderr
+
+
+def test_the_report_has_both_models(command, run, words, metrics, tmp_path, project_root):
+    folder = run[0]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main(["distill-report", str(folder)]) == 0
+    found = json.loads((folder / "distill_report.json").read_text())
+    assert out.getvalue() == (folder / "distill_report.txt").read_text()
+    last = [line for line in metrics(folder) if "eval_loss" in line][-1]
+    # The teacher by itself, as any checkpoint is evaluated, on what the student's run held out.
+    done = command.here(
+        f"--config={project_root / 'configs' / 'bert' / 'run_bert_mini_en.yaml'}",
+        "--run_mode=eval",
+        f"--load_checkpoint={words.teacher}",
+        f"--train_dataset.data_loader.dataset_dir={words.folder / 'text.txt'}",
+        f"--output_dir={tmp_path}",
+        "--train_dataset.max_seq_length=16",
+        "--context.device_target=CPU",
+    )
+    assert done.code == 0, done.stderr
+    alone = json.loads(done.stdout)
+    for role, line in (("student", last), ("teacher", alone)):
+        for measure in ("loss", "perplexity", "masked_accuracy"):
+            assert found[role][measure] == pytest.approx(line[f"eval_{measure}"], rel=1e-6)
+        model = transformers.BertForMaskedLM.from_pretrained(words.teacher)
+        layers = model.bert.encoder.layer
+        model.bert.encoder.layer = layers[: found[role]["layers"]]
+        expected = sum(value.numel() for value in model.parameters())
+        assert found[role]["parameters"] == expected
+        assert found[role]["weight_bytes"] == 4 * expected
+        assert found[role]["rows_per_second"] > 0
+    assert [found[role]["layers"] for role in ("teacher", "student")] == [4, 2]
+    assert found["ratio"]["layers"] == 0.5
+
+
+def test_a_report_about_another_run_is_refused(trained, tmp_path, capsys):
+    assert main(["distill-report", str(trained.folder)]) == 2
+    assert "this report is about DistillationTrainer" in capsys.readouterr().err
+    assert main(["distill-report", str(tmp_path)]) == 2
+    assert "config.yaml: no such file" in capsys.readouterr().err
