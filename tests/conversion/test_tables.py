@@ -50,9 +50,13 @@ def test_every_parameter_of_bert_has_a_name_everywhere(library) -> None:
         *((BERT.parameters(BertModelConfig(**SHAPE), VOCAB), table) for table in BERT.tables),
         *((GPT2_PARAMETERS, table) for table in GPT2.tables),
     ],
-    ids=["bert-huggingface", "bert-tensorflow", "bert-mindformers", "gpt2-hf", "gpt2-mindformers"],
+    ids=[
+        *("bert-huggingface", "bert-tensorflow", "bert-mindformers", "bert-distilbert"),
+        *("gpt2-hf", "gpt2-mindformers"),
+    ],
 )
 def test_reading_undoes_writing(shapes, table) -> None:
+    shapes = {name: shape for name, shape in shapes.items() if name not in table.zero}
     rng = np.random.default_rng(0)
     arrays = {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
     model = ConvertedModel(shapes, arrays.__getitem__, Report("", ""))

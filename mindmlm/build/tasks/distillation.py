@@ -80,7 +80,8 @@ class DistillationTask(MaskedLMTask):
     def loss(self, model: nn.Cell, span: Span) -> nn.Cell:
         """See `Task`; the last pipeline stage has the teacher, whole."""
         opened = open_teacher(self.config)
-        teacher = Teacher(opened.settings, opened.weights())
+        dtype = {"compute_dtype": self.config.model.settings.compute_dtype}
+        teacher = Teacher(opened.settings.model_copy(update=dtype), opened.weights())
         return DistillationLoss(model, teacher, self.objective, span, self.packed)
 
     def micro_batch(
