@@ -160,7 +160,7 @@ SHOWN_BY = {
     "distillation.alpha_cos": TAUGHT,
     "distillation.restrict_ce_to_mask": TAUGHT,
     "distillation.freeze_position_embeddings": (
-        DISTILLED + "test_frozen_position_embeddings_stay_and_have_no_state"
+        DISTILLED + "test_frozen_position_embeddings_are_not_updated"
     ),
     "train_dataset.max_question_length": ANSWERS,
     "train_dataset.doc_stride": ANSWERS,
