@@ -45,6 +45,9 @@ ANSWERED = "inference/test_question_answering.py::"
 ANSWERS = ANSWERED + "test_keys_that_change_the_rows_and_the_answers"
 REPLACED = "training/test_replaced_tokens.py::test_keys_that_change_the_losses"
 
+DISTILLED = "training/test_distillation.py::"
+TAUGHT = DISTILLED + "test_steps_equal_torch"
+
 SHOWN_BY = {
     "run_mode": "e2e/test_outputs.py::test_finetune_takes_the_weights_only",
     "seed": MODEL,
@@ -155,6 +158,16 @@ SHOWN_BY = {
     "metric.max_answer_length": ANSWERS,
     "metric.null_score_diff_threshold": ANSWERS,
     "metric.top_k": ANSWERED + "test_a_predictor_answers_as_its_configuration_says",
+    "distillation.teacher": "e2e/test_distillation.py::test_mistakes_are_explained",
+    "distillation.teacher_layers": DISTILLED + "test_the_student_starts_from_layers_of_the_teacher",
+    "distillation.temperature": TAUGHT,
+    "distillation.alpha_ce": TAUGHT,
+    "distillation.alpha_mlm": TAUGHT,
+    "distillation.alpha_cos": TAUGHT,
+    "distillation.restrict_ce_to_mask": TAUGHT,
+    "distillation.freeze_position_embeddings": (
+        DISTILLED + "test_frozen_position_embeddings_are_not_updated"
+    ),
     "train_dataset.max_question_length": ANSWERS,
     "train_dataset.doc_stride": ANSWERS,
     "generation.stream": (
@@ -214,6 +227,8 @@ SHOWN_BY = {
     "train_dataset.masking.masked_lm_prob_end": DATA,
     "train_dataset.masking.masked_lm_prob_steps": DATA,
     "train_dataset.masking.mixture.token": DATA,
+    "train_dataset.masking.mixture.rare_token": DATA,
+    "train_dataset.masking.smoothing": DATA,
     "train_dataset.masking.mixture.whole_word": DATA,
     "train_dataset.masking.mixture.span": DATA,
     "train_dataset.masking.mixture.token_span": DATA,

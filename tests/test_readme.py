@@ -35,6 +35,8 @@ def reduced(command: str) -> str:
         return f"{command} --max_steps 5"
     if "build_dataset.py" in command:
         return f"{command} --max_seq_length 32"
+    if "configs/distill/" in command:
+        return f"{command} {REDUCED} --distillation.teacher_layers [0]"
     if "run_mindformer.py" in command and not any(words in command for words in SHOWN_ONLY):
         return f"{command} {REDUCED}"
     return command

@@ -9,6 +9,7 @@ from mindmlm.build.data import (
 from mindmlm.build.description import describe
 from mindmlm.build.engine import engine_of
 from mindmlm.build.families import FAMILIES, family_of
+from mindmlm.build.first_weights import load_first_weights
 from mindmlm.build.instance import architecture_of, model_of_cell
 from mindmlm.build.model import (
     ModelOnRank,
@@ -22,6 +23,7 @@ from mindmlm.build.place import place_of
 from mindmlm.build.prediction import read_texts
 from mindmlm.build.saving import Updates, layout_record, load_state, tensors_to_save
 from mindmlm.build.tasks import Corpus, Task, task_of
+from mindmlm.build.term_evaluation import build_term_evaluator
 from mindmlm.build.training import (
     Updater,
     build_evaluator,
@@ -45,6 +47,7 @@ __all__ = [
     "build_loss_scale",
     "build_model",
     "build_schedule",
+    "build_term_evaluator",
     "build_train_step",
     "build_updater",
     "corpus_settings",
@@ -52,6 +55,7 @@ __all__ = [
     "engine_of",
     "family_of",
     "layout_record",
+    "load_first_weights",
     "load_model",
     "load_state",
     "load_tensors",

@@ -55,7 +55,10 @@ class Updater:
 
 def build_updater(config: RunConfig, model: ModelOnRank) -> Updater:
     """Gradients and optimizer for a model that has its values."""
-    place = model.place
+    place, frozen = model.place, task_of(config).frozen
+    for value in model.parameters():
+        if value.name in frozen:
+            value.requires_grad = False
     gradients = StageGradients(
         stage_parts(config, model),
         StageLinks.of(place.layout, place.rank, config.model.settings.hidden_size),

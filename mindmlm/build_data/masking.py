@@ -10,6 +10,7 @@ from mindmlm.config.checks.electra import detects_replaced
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.masking import MaskingSettings
 from mindmlm.data.masking.apply import MIXTURE
+from mindmlm.data.masking.rare_token import token_weights
 from mindmlm.data.masking.terms import TermTable
 from mindmlm.data.segmentation import SegmenterOptions
 from mindmlm.data.sentence_pairs.store import PairStore
@@ -17,9 +18,10 @@ from mindmlm.data.similar_word_files import SimilarWordSettings, load_similar_wo
 from mindmlm.data.store import TokenStore
 from mindmlm.tokenizers.bert import BertTokenizer
 
-_NEEDS_NO_WORDS = ("token", "token_span")
+_NEEDS_NO_WORDS = ("token", "rare_token", "token_span")
 _ELECTRA_MARGIN = 0.005
 _CORPUS_PIECES, _CORPUS_PIECE_TOKENS = 256, 4096
+_COUNTED_AT_ONCE = 1 << 22
 
 
 def strategies(config: RunConfig) -> dict[str, float]:
@@ -66,11 +68,17 @@ def masking_settings(
     """
     masking = config.train_dataset.masking
     steps = masking.masked_lm_prob_steps or total_steps
+    names = strategies(config)
+    weights = None
+    if "rare_token" in names:
+        counts = token_counts(store, tokenizer.vocab_size)
+        weights = token_weights(counts, masking.smoothing)
     return replace(
         constant_masking(config, tokenizer),
         masked_lm_prob_end=masking.masked_lm_prob_end,
         masked_lm_prob_steps=steps if masking.masked_lm_prob_end is not None else None,
-        corpus_tokens=corpus_tokens(store, tokenizer) if "span" in strategies(config) else None,
+        corpus_tokens=corpus_tokens(store, tokenizer) if "span" in names else None,
+        token_weights=weights,
     )
 
 
@@ -130,3 +138,14 @@ def corpus_tokens(store: TokenStore | PairStore, tokenizer: BertTokenizer) -> np
         tokens = np.concatenate([store.tokens(int(b), _CORPUS_PIECE_TOKENS) for b in begins])
     ordinary = tokens[~np.isin(tokens, tokenizer.special_ids)].astype(np.int32)
     return ordinary if len(ordinary) else None
+
+
+def token_counts(store: TokenStore | PairStore, vocab_size: int) -> np.ndarray:
+    """Return how often each token is in the samples, int64 [vocab_size].
+
+    Memory: that of a few million tokens, whatever the size of the text.
+    """
+    counts = np.zeros(vocab_size, np.int64)
+    for begin in range(0, store.num_tokens, _COUNTED_AT_ONCE):
+        counts += np.bincount(store.tokens(begin, _COUNTED_AT_ONCE), minlength=vocab_size)
+    return counts

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from mindmlm.build_data.masking import constant_masking, segmenter
+from mindmlm.build_data.masking import constant_masking, segmenter, strategies
 from mindmlm.build_data.sources import table_source, training_files
 from mindmlm.build_data.tool_flags import (
     FILES,
@@ -296,6 +296,11 @@ def _settings(
     masking = MaskingSettings()
     if isinstance(tokenizer, BertTokenizer):
         masking = constant_masking(config, tokenizer)
+        if form == STATIC and "rare_token" in strategies(config):
+            raise ConfigError(
+                "--strategy rare_token: needs the counts of the whole text before the first row is "
+                "masked; build with --dynamic, and the training run masks"
+            )
     return BuildSettings(
         record_format=_record_format(options),
         form=form,

@@ -126,9 +126,10 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--names",
-        choices=["mindmlm", "mindformers"],
+        choices=["mindmlm", "mindformers", "distilbert"],
         default="mindmlm",
-        help="names of the tensors in a .ckpt; default mindmlm",
+        help="names of the tensors: in a .ckpt mindmlm (default) or mindformers; distilbert, with "
+        "huggingface and pytorch, makes a DistilBertForMaskedLM of a BERT",
     )
     add(
         "--part",

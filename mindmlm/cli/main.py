@@ -6,7 +6,15 @@ import sys
 from collections.abc import Sequence
 
 from mindmlm import __version__
-from mindmlm.cli import doctor, inspect, mask_report, report, sample
+from mindmlm.cli import (
+    compare_report,
+    distill_report,
+    doctor,
+    inspect,
+    mask_report,
+    report,
+    sample,
+)
 from mindmlm.errors import MindmlmError
 
 COMMANDS = {
@@ -14,6 +22,8 @@ COMMANDS = {
     "doctor": doctor,
     "mask-report": mask_report,
     "report": report,
+    "compare-report": compare_report,
+    "distill-report": distill_report,
     "inspect": inspect,
 }
 

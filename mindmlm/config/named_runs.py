@@ -34,6 +34,7 @@ class NamedTask:
 TASKS = {
     "fill_mask": NamedTask("MaskedLanguageModelingTrainer", "bert_base_uncased"),
     "replaced_tokens": NamedTask("ReplacedTokenDetectionTrainer", "electra_small"),
+    "distillation": NamedTask("DistillationTrainer", "distill_6l_base_uncased", "distillation"),
     "text_generation": NamedTask("CausalLanguageModelingTrainer", "gpt2", "generation"),
     "question_answering": NamedTask(
         "QuestionAnsweringTrainer",

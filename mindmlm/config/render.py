@@ -45,7 +45,7 @@ def _render_section(
 
 
 def render_value(value: object) -> str:
-    """Return a scalar or a list of texts on one line of YAML."""
+    """Return a scalar, or a list of texts or integers, on one line of YAML."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -53,7 +53,8 @@ def render_value(value: object) -> str:
     if isinstance(value, float):
         return _render_float(value)
     if isinstance(value, list):
-        return "[" + ", ".join(_quote(str(item)) for item in value) + "]"
+        items = (str(item) if type(item) is int else _quote(str(item)) for item in value)
+        return f"[{', '.join(items)}]"
     return _render_text(value) if isinstance(value, str) else str(value)
 
 

@@ -8,7 +8,7 @@ from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.electra import ElectraModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.network import NetworkConfig
-from mindmlm.conversion.tables import bert, bert_pretraining, bert_qa, electra, gpt2
+from mindmlm.conversion.tables import bert, bert_pretraining, bert_qa, distilbert, electra, gpt2
 from mindmlm.conversion.tables.base import NameTable
 from mindmlm.errors import CheckpointError
 from mindmlm.models.bert import parallel_plan as bert_plan
@@ -191,7 +191,7 @@ BERT = Architecture(
     tokenizer="BertTokenizer",
     example="configs/bert/run_bert_base_uncased.yaml",
     parameters=bert_parameters,
-    tables=(bert.HUGGINGFACE, bert.TENSORFLOW, bert.MINDFORMERS),
+    tables=(bert.HUGGINGFACE, bert.TENSORFLOW, bert.MINDFORMERS, distilbert.DISTILBERT),
     vocabulary_rows=("bert.embeddings.word", "head.bias"),
     position_rows=("bert.embeddings.position",),
     tensor_plan=bert_plan.TENSOR_PLAN,

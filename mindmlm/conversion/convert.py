@@ -10,7 +10,7 @@ from typing import Any
 from mindmlm.checkpoint.shards import TensorSpec
 from mindmlm.config.schema import ElectraModelConfig, RunConfig, TrainDatasetConfig
 from mindmlm.config.schema.model import ArchitectureConfig
-from mindmlm.conversion.architectures import BERT_PRETRAINING, BERT_QA, ELECTRA
+from mindmlm.conversion.architectures import BERT, BERT_PRETRAINING, BERT_QA, ELECTRA
 from mindmlm.conversion.averaging import AveragedCheckpoints
 from mindmlm.conversion.converted_model import (
     ConvertedModel,
@@ -19,6 +19,8 @@ from mindmlm.conversion.converted_model import (
     from_match,
     under_own_names,
 )
+from mindmlm.conversion.distilbert import ARCHITECTURE as DISTILBERT
+from mindmlm.conversion.distilbert import without_token_types
 from mindmlm.conversion.electra_config import GENERATOR_MODEL, generator_settings
 from mindmlm.conversion.electra_pair import with_generator
 from mindmlm.conversion.folder_checksums import write_checksums
@@ -44,6 +46,12 @@ from mindmlm.runtime.files import new_file
 TARGETS = ("mindmlm", "huggingface", "mindspore", "pytorch")
 OPTIMIZER = "optimizer"
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
+_DISTILBERT_NAMES = "distilbert"
+_NAMES_GO_WITH = {
+    "mindmlm": TARGETS,
+    "mindformers": ("mindspore",),
+    _DISTILBERT_NAMES: ("huggingface", "pytorch"),
+}
 _FILE_NAMES = {"mindspore": "model.ckpt", "pytorch": "pytorch_model.bin"}
 # What an ELECTRA hides, where nothing else is said (configs/electra).
 ELECTRA_MASKS = {"strategy": "token", "mask_prob": 0.85, "random_prob": 0.0}
@@ -59,7 +67,8 @@ class Conversion:
         output: folder (mindmlm, huggingface) or file (mindspore, pytorch); must not exist.
         target: one of `TARGETS`.
         kind: format of the input, None to recognise it.
-        names: names of the tensors in a `.ckpt`: mindmlm or mindformers.
+        names: names of the tensors: in a `.ckpt` mindmlm or mindformers; distilbert makes a
+            DistilBertForMaskedLM of a BERT, for huggingface and pytorch.
         model_config, tokenizer: in place of what lies beside the weights.
         allowances: what may be missing or left over.
         resize_vocab: the file of a longer vocabulary (GPT-2's merges lie beside it); its new rows
@@ -131,8 +140,9 @@ def _check(job: Conversion) -> None:
             f"--part {job.part}: goes with --to huggingface and pytorch; --to {job.target} writes "
             "both networks"
         )
-    if job.target != "mindspore" and job.names != "mindmlm":
-        raise CheckpointError(f"--names {job.names}: goes with --to mindspore")
+    if job.target not in _NAMES_GO_WITH[job.names]:
+        targets = " or ".join(_NAMES_GO_WITH[job.names])
+        raise CheckpointError(f"--names {job.names}: goes with --to {targets}")
 
 
 def _open(job: Conversion) -> Origin:
@@ -166,27 +176,36 @@ def _resized(
 
 @dataclass(frozen=True)
 class _Written:
-    """A model as transformers knows it: the names of its tensors, its settings, its class."""
+    """A model as transformers knows it: its tensors, their names, its settings, its class."""
 
+    model: ConvertedModel
     table: NameTable
     settings: AnySettings
     kind: str
 
 
-def _for_transformers(job: Conversion, origin: Origin) -> _Written:
-    """Return what is written; transformers has a model for each network of an ELECTRA."""
-    settings, model = origin.settings, origin.architecture
+def _for_transformers(job: Conversion, model: ConvertedModel, origin: Origin) -> _Written:
+    """Return what is written: of its own architecture, as DistilBERT, or one of two networks."""
+    settings, own = origin.settings, origin.architecture
     assert settings is not None
+    if job.names == _DISTILBERT_NAMES:
+        if own is not BERT:
+            raise CheckpointError(
+                f"--names {job.names}: {origin.source.path} is a {own.name}; only a {BERT.name} "
+                f"can be written as a {DISTILBERT}"
+            )
+        table = BERT.table(_DISTILBERT_NAMES)
+        return _Written(without_token_types(model), table, settings, DISTILBERT)
     if job.part == DISCRIMINATOR:
-        return _Written(model.table("huggingface"), settings, model.name)
+        return _Written(model, own.table("huggingface"), settings, own.name)
     if not isinstance(settings, ElectraModelConfig):
-        raise CheckpointError(f"--part {job.part}: only ELECTRA has one; this is a {model.name}")
-    return _Written(electra.GENERATOR, generator_settings(settings), GENERATOR_MODEL)
+        raise CheckpointError(f"--part {job.part}: only ELECTRA has one; this is a {own.name}")
+    return _Written(model, electra.GENERATOR, generator_settings(settings), GENERATOR_MODEL)
 
 
 def _to_huggingface(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
-    written = _for_transformers(job, origin)
-    tensors = {"model": export(model, written.table)}
+    written = _for_transformers(job, model, origin)
+    tensors = {"model": export(written.model, written.table)}
     text = f"The weights come from a checkpoint in the format {origin.source.format}."
     with (
         new_folder(job.output) as folder,
@@ -199,8 +218,8 @@ def _to_huggingface(job: Conversion, model: ConvertedModel, origin: Origin) -> N
 
 
 def _to_pytorch(job: Conversion, model: ConvertedModel, origin: Origin) -> None:
-    written = _for_transformers(job, origin)
-    tensors = {"model": export(model, written.table)}
+    written = _for_transformers(job, model, origin)
+    tensors = {"model": export(written.model, written.table)}
     with _new_weights(job, origin, written) as path, shown_progress(tensors, job.progress) as shown:
         write_pytorch(path, shown["model"])
 
@@ -210,7 +229,7 @@ def _to_mindspore(job: Conversion, model: ConvertedModel, origin: Origin) -> Non
     is_own = job.names == "mindmlm"
     table = OWN_NAMES if is_own else origin.architecture.table(job.names)
     tensors = {"model": export(model, table)}
-    whole = _Written(table, origin.settings, origin.architecture.name)
+    whole = _Written(model, table, origin.settings, origin.architecture.name)
     with _new_weights(job, origin, whole) as path, shown_progress(tensors, job.progress) as shown:
         write_mindspore(path, shown["model"])
 

@@ -47,7 +47,7 @@ def from_match(found: Match, seed: int, deviation: Callable[[str], float]) -> Co
     """
 
     def read(name: str) -> np.ndarray:
-        if name in found.recipes:
+        if name in found.recipes or name in found.zero:
             return found.read(name)
         return initial_value(name, found.shapes[name], seed, deviation(name))
 

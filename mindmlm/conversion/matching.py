@@ -29,7 +29,8 @@ class Match:
     """A source under our names.
 
     `recipes` says how each parameter is made, `fresh` lists those that the source does not have
-    and that were allowed to be missing, `shapes` those that the model wants.
+    and that were allowed to be missing, `zero` those that are zeros because its kind of model has
+    none, `shapes` those that the model wants.
     """
 
     source: TensorSource
@@ -38,6 +39,7 @@ class Match:
     fresh: list[str]
     report: Report
     resized: frozenset[str] = field(default_factory=frozenset)
+    zero: frozenset[str] = field(default_factory=frozenset)
 
     def read(self, name: str) -> np.ndarray:
         """Return the parameter ``name`` in float32; it may be a read-only, transposed view.
@@ -45,6 +47,8 @@ class Match:
         Raises:
             CheckpointError: the bytes are damaged.
         """
+        if name in self.zero:
+            return np.zeros(self.shapes[name], np.float32)
         recipe = self.recipes[name]
         array = self.source.read(recipe.theirs)
         if recipe.transposed:
@@ -113,6 +117,9 @@ def match(
     recipes: dict[str, Recipe] = {}
     fresh: list[str] = []
     for ours, shape in wanted.items():
+        if ours in table.zero:
+            report.add(kinds.FRESH, ours=ours, note=f"{report.names} has none; zeros")
+            continue
         recipe = wanted_recipes.get(ours)
         if recipe is None or recipe.theirs not in names:
             _note_missing(ours, recipe, allowances, fresh, report)
@@ -123,7 +130,8 @@ def match(
     used = {recipe.theirs for recipe in recipes.values()}
     _note_rest(source, table, names, used, allowances, report)
     _raise_faults(report)
-    return Match(source, wanted, recipes, fresh, report, resized)
+    zero = frozenset(table.zero) & wanted.keys()
+    return Match(source, wanted, recipes, fresh, report, resized, zero)
 
 
 def _note_missing(

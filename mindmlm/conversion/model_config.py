@@ -8,6 +8,8 @@ from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.electra import ElectraModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.conversion.bert_config import bert_config, bert_settings
+from mindmlm.conversion.distilbert import ARCHITECTURE as DISTILBERT
+from mindmlm.conversion.distilbert import distilbert_config, distilbert_settings
 from mindmlm.conversion.electra_config import (
     GENERATOR_MODEL,
     electra_config,
@@ -48,8 +50,11 @@ def read_model_config(path: Path) -> AnySettings:
     if kind == "electra":
         _refuse_generator(content, path)
         return electra_settings(content, str(path))
+    if kind == "distilbert":
+        return distilbert_settings(content, str(path))
     raise CheckpointError(
-        f"{path}: model_type is {kind!r}; only 'bert', 'gpt2' and 'electra' can be converted so far"
+        f"{path}: model_type is {kind!r}; only 'bert', 'distilbert', 'electra' and 'gpt2' can be "
+        "converted so far"
     )
 
 
@@ -74,13 +79,14 @@ def named_architecture(path: Path | None) -> str | None:
 
 
 def huggingface_config(
-    settings: AnySettings, vocab_size: int, special_id: int | None
+    settings: AnySettings, vocab_size: int, special_id: int | None, architecture: str = ""
 ) -> dict[str, Any]:
     """Return transformers' `config.json` of a model with these settings.
 
     Args:
         settings: of the model.
         vocab_size: rows of its word embedding.
+        architecture: the name there, where one model has two.
         special_id: [PAD] of BERT and ELECTRA, GPT-2's <|endoftext|>.
 
     Raises:
@@ -90,4 +96,6 @@ def huggingface_config(
         return gpt2_config(settings, vocab_size, special_id)
     if isinstance(settings, ElectraModelConfig):
         return electra_config(settings, vocab_size, special_id)
+    if architecture == DISTILBERT:
+        return distilbert_config(settings, vocab_size, special_id)
     return bert_config(settings, vocab_size, special_id)

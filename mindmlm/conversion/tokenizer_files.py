@@ -209,8 +209,8 @@ def _settings(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def tokenizer_texts(files: TokenizerFiles, max_length: int) -> dict[str, str]:
-    """Return the files that transformers' tokenizer of the same kind reads: name -> content."""
+def tokenizer_texts(files: TokenizerFiles, max_length: int, kind: str) -> dict[str, str]:
+    """Return the files that transformers' tokenizer of class ``kind`` reads: name -> content."""
     if isinstance(files.tokenizer, GPT2Tokenizer):
         special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
         settings: dict[str, Any] = {"add_prefix_space": False}
@@ -227,7 +227,7 @@ def tokenizer_texts(files: TokenizerFiles, max_length: int) -> dict[str, str]:
             "strip_accents": None,
             "tokenize_chinese_chars": True,
         }
-    settings |= {"tokenizer_class": files.kind, "model_max_length": max_length, **special}
+    settings |= {"tokenizer_class": kind, "model_max_length": max_length, **special}
     return {
         **files.tokenizer.texts(),
         _CONFIG_NAME: json.dumps(settings, indent=2, ensure_ascii=False) + "\n",

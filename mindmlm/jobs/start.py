@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from mindmlm import build
 from mindmlm.checkpoint import Checkpoint, open_checkpoint, resolve_checkpoint
 from mindmlm.checkpoint.naming import LATEST_NAME
 from mindmlm.config.schema import RunConfig
@@ -97,6 +98,7 @@ def starting_point(session: Session) -> tuple[Session, AnyCheckpoint | None]:
     checkpoint: AnyCheckpoint | None = None
     if session.config.load_checkpoint:
         session, checkpoint = load_checkpoint(session)
+    session = _completed(session)
     config, folder = session.config, session.folder
     same_run = (
         isinstance(checkpoint, Checkpoint)
@@ -111,16 +113,30 @@ def starting_point(session: Session) -> tuple[Session, AnyCheckpoint | None]:
     return session, checkpoint
 
 
+def _completed(session: Session) -> Session:
+    """The session with what the files of its task, a teacher, decide of its configuration."""
+    config, error = session.config, None
+    try:
+        config = build.task_of(config).completed()
+    except MindmlmError as caught:
+        error = caught
+    session.agreement.raise_together(error)
+    return replace(session, config=config)
+
+
 def training_tokenizer(
     config: RunConfig, folder: RunFolder, start: AnyCheckpoint | None, text: CorpusSettings
 ) -> AnyTokenizer:
-    """The given vocabulary, the one of the starting checkpoint, or one trained on the text.
+    """The vocabulary of the starting checkpoint, the task's, the given one, or a new one.
 
     Its files are written to the output folder.
     """
     section = config.processor.tokenizer
+    given = build.task_of(config).given_tokenizer() if start is None else None
     if start is not None:
         tokenizer = _extended_tokenizer(config, start) or checkpoint_tokenizer(config, start)
+    elif given is not None:
+        tokenizer = given
     elif section.vocab_file:
         tokenizer = load_tokenizer(section)
     else:

@@ -35,6 +35,10 @@ from mindmlm.training.state import TrainState
 
 logger = logging.getLogger(__name__)
 
+# Key of a checkpoint's state: what the first part of the run started from; "" = its own first
+# weights, null = nobody knows (a network of a Python program, or an older version).
+BEGAN_WITH = "began_with"
+
 
 def train(loaded: LoadedConfig, stop: StopFlag, given: Given = NOTHING) -> bool:
     """Train (`run_mode` train) or fine-tune (finetune) as the configuration says.
@@ -87,7 +91,12 @@ def shared_tokenizer(
 
 @dataclass
 class _TrainingJob:
-    """One training run with all its parts on this rank."""
+    """One training run with all its parts on this rank.
+
+    Attributes:
+        of_task: what the task adds to `_identity`.
+        began_with: see `BEGAN_WITH`.
+    """
 
     session: Session
     tokenizer: AnyTokenizer
@@ -96,6 +105,8 @@ class _TrainingJob:
     updater: build.Updates
     state: TrainState
     given: Given
+    of_task: dict[str, Any]
+    began_with: str | None = ""
 
     @property
     def config(self) -> RunConfig:
@@ -120,14 +131,21 @@ class _TrainingJob:
         config = session.config
         model = given.build_model(config, tokenizer, session.place)
         if start is not None:
-            _load_weights(model, config, tokenizer, start)
+            load_weights(model, config, tokenizer, start)
+        elif given.model is None:
+            build.load_first_weights(model, config)
         updater = given.build_updater(config, model)
         state = TrainState(loss_scale=build.build_loss_scale(config))
-        job = cls(session, tokenizer, corpus, model, updater, state, given)
+        of_task = build.task_of(config).identity()
+        job = cls(session, tokenizer, corpus, model, updater, state, given, of_task)
         if isinstance(start, Checkpoint) and config.run_mode == "train":
             job._resume(start)
-        elif config.optimizer.keep_state:
-            job._keep_optimizer_state(start)
+        elif start is not None:
+            job.began_with = str(start.path.resolve())
+            if config.optimizer.keep_state:
+                job._keep_optimizer_state(start)
+        elif given.model is not None:
+            job.began_with = None
         check_replicas(model, {**job.state.to_dict(), **job._identity()}, session.agreement)
         return job
 
@@ -148,11 +166,12 @@ class _TrainingJob:
             if start.state.get(key) != value:
                 raise CheckpointError(
                     f"{start.path}: cannot go on from here: {key} was {start.state.get(key)!r} and "
-                    f"is {value!r} now, so the data would not be the same; use the old settings, "
+                    f"is {value!r} now, so it would not be the same run; use the old settings, "
                     "or --run_mode finetune to take the weights only"
                 )
         build.load_state(self.updater, start)
         self.state = TrainState.from_dict(start.state)
+        self.began_with = start.state.get(BEGAN_WITH)
         logger.info("resumed at step %d", self.state.step)
 
     def _identity(self) -> dict[str, Any]:
@@ -164,6 +183,7 @@ class _TrainingJob:
             "global_batch_size": build.batch_layout(self.config).global_batch_size,
             "data_fingerprint": self.corpus.fingerprint + buckets,
             "tokenizer_fingerprint": self.tokenizer.fingerprint(),
+            **self.of_task,
         }
 
     def run(self, stop: StopFlag) -> bool:
@@ -252,12 +272,12 @@ class _TrainingJob:
             self.state.step,
             tensors,
             placements,
-            state={**self.state.to_dict(), **self._identity()},
+            state={**self.state.to_dict(), **self._identity(), BEGAN_WITH: self.began_with},
             config=to_plain(self.config),
         )
 
 
-def _load_weights(
+def load_weights(
     model: build.ModelOnRank, config: RunConfig, tokenizer: AnyTokenizer, start: AnyCheckpoint
 ) -> None:
     """Take over the weights; a vocabulary that has grown gets rows for its new tokens.

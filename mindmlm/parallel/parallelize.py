@@ -5,7 +5,8 @@ from fnmatch import fnmatchcase
 
 from mindspore import nn
 
-from mindmlm.models.functional import MostLikely, WeightedCrossEntropy
+from mindmlm.models.functional import MostLikely
+from mindmlm.models.losses import WeightedCrossEntropy
 from mindmlm.models.plan import ParallelPlan
 from mindmlm.parallel.groups import Group
 from mindmlm.parallel.layout import cut

@@ -6,9 +6,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-from mindmlm.models.functional import MostLikely, WeightedCrossEntropy
+from mindmlm.models.functional import MostLikely
 from mindmlm.models.gpt2.heads import GPT2LMHeadModel
 from mindmlm.models.gpt2.model import GPT2Part
+from mindmlm.models.losses import WeightedCrossEntropy
 from mindmlm.models.spans import Span
 
 if TYPE_CHECKING:

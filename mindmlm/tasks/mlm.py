@@ -8,7 +8,8 @@ from mindmlm.data.masking.base import MaskedBatch
 from mindmlm.data.packing import PackedBatch
 from mindmlm.models.bert.heads import BertForMaskedLM
 from mindmlm.models.bert.model import BertPart
-from mindmlm.models.functional import MostLikely, WeightedCrossEntropy
+from mindmlm.models.functional import MostLikely
+from mindmlm.models.losses import WeightedCrossEntropy
 from mindmlm.models.spans import Span
 
 

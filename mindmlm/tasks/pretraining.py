@@ -6,7 +6,8 @@ from mindspore import nn, ops
 
 from mindmlm.data.sentence_pairs import PairBatch
 from mindmlm.models.bert.pretraining import BertForPreTraining
-from mindmlm.models.functional import MostLikely, WeightedCrossEntropy
+from mindmlm.models.functional import MostLikely
+from mindmlm.models.losses import WeightedCrossEntropy
 from mindmlm.models.spans import Span
 from mindmlm.tasks import mlm
 

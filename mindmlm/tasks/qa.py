@@ -8,7 +8,7 @@ from mindspore import nn, ops
 
 from mindmlm.models.bert.model import BertPart
 from mindmlm.models.bert.question_answering import BertForQuestionAnswering
-from mindmlm.models.functional import WeightedCrossEntropy
+from mindmlm.models.losses import WeightedCrossEntropy
 from mindmlm.models.spans import Span
 
 if TYPE_CHECKING:

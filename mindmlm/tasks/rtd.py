@@ -8,11 +8,8 @@ from mindmlm.data.replaced_tokens import ReplacementBatch
 from mindmlm.models.bert.heads import rows_of_positions
 from mindmlm.models.electra.model import ElectraForPreTraining
 from mindmlm.models.electra.sampling import SampleTokens
-from mindmlm.models.functional import (
-    MostLikely,
-    WeightedBinaryCrossEntropy,
-    WeightedCrossEntropy,
-)
+from mindmlm.models.functional import MostLikely
+from mindmlm.models.losses import WeightedBinaryCrossEntropy, WeightedCrossEntropy
 from mindmlm.tasks import mlm
 
 

@@ -47,11 +47,13 @@ class SmallRun:
         Raises:
             ConfigError, DataError: as in a run.
         """
+        config = build.task_of(config).completed()
         tokenizer = load_tokenizer(config.processor.tokenizer)
         text = build.corpus_settings(config, cache_dir)
         corpus = build.task_of(config).prepare(text, tokenizer, cache_dir, progress=False)
         engine = build.engine_of(config)
         model = engine.build_model(config, tokenizer, place or Place.alone())
+        build.load_first_weights(model, config)
         updater = engine.build_updater(config, model)
         state = TrainState(loss_scale=build.build_loss_scale(config))
         steps = build.total_steps(config, corpus.train.num_samples)

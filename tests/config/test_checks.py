@@ -9,6 +9,7 @@ import pytest
 from mindmlm.config import checks, load_config
 from mindmlm.errors import ConfigError
 
+from .distillation_rules import DISTILLATION_RULES
 from .electra_rules import ELECTRA_RULES
 from .pretraining_rules import ALSO_REFUSED, PRETRAINING_RULES
 from .question_rules import QUESTION_RULES
@@ -33,6 +34,7 @@ RULES = {
     **QUESTION_RULES,
     **PRETRAINING_RULES,
     **ELECTRA_RULES,
+    **DISTILLATION_RULES,
     "heads_divide_hidden": (
         [f"{MODEL}hidden_size=100", f"{MODEL}num_attention_heads=3"],
         f"{MODEL}num_attention_heads",
@@ -296,9 +298,7 @@ def load(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here.txt").write_text("[PAD]\n")
     (tmp_path / "run.yaml").write_text("seed: 1\n")
-    return lambda options, rule: load_config(
-        "run.yaml", options, require_inputs=rule in INPUT_RULES
-    )
+    return lambda given, rule: load_config("run.yaml", given, require_inputs=rule in INPUT_RULES)
 
 
 def test_every_rule_is_tested_and_in_use():

@@ -26,6 +26,7 @@ ELECTRA = (
 BYTE_LEVEL = "processor.tokenizer.type=GPT2Tokenizer"
 # Keys that mean something only beside others, and these.
 NEEDS = {
+    "distillation.teacher": ("trainer.type=DistillationTrainer",),
     "micro_batch_interleave_num": ("use_parallel=True", "parallel.parallel_mode=1"),
     "generation.num_return_sequences": ("generation.do_sample=True",),
     "model.model_config.embedding_dropout_prob": (*GPT2, BYTE_LEVEL),
@@ -134,7 +135,9 @@ CHANGED = {
     "train_dataset.masking.masked_lm_prob_end": "0.4",
     "train_dataset.masking.masked_lm_prob_steps": "100",
     "train_dataset.masking.unit": "word",
+    "train_dataset.masking.smoothing": "0.5",
     "train_dataset.masking.mixture.token": "1",
+    "train_dataset.masking.mixture.rare_token": "1",
     "train_dataset.masking.mixture.whole_word": "1",
     "train_dataset.masking.mixture.span": "1",
     "train_dataset.masking.mixture.token_span": "1",
@@ -183,6 +186,14 @@ CHANGED = {
     "generation.stop": "[end]",
     "generation.seed": "7",
     "generation.stream": "True",
+    "distillation.teacher": "large",
+    "distillation.teacher_layers": "[0, 11]",
+    "distillation.temperature": "3.0",
+    "distillation.alpha_ce": "1.0",
+    "distillation.alpha_mlm": "1.0",
+    "distillation.alpha_cos": "0.5",
+    "distillation.restrict_ce_to_mask": "True",
+    "distillation.freeze_position_embeddings": "True",
     "metric.version": "cmrc2018",
     "metric.n_best_size": "10",
     "metric.max_answer_length": "50",

@@ -40,6 +40,8 @@ def test_every_run_loads_and_lacks_only_its_text(runs):
             lacks.append("train_dataset.masking.similar_words.file=")
         if loaded.config.optimizer.keep_state:
             lacks.append("--run_mode finetune --load_checkpoint")
+        if loaded.config.trainer.type == "DistillationTrainer":
+            lacks.append("--distillation.teacher")
         assert len(loaded.notes) == len(lacks)
         assert all(flag in note for flag, note in zip(lacks, loaded.notes, strict=True))
 
@@ -120,6 +122,36 @@ def test_the_13b_run_has_the_plan_of_four_machines(project_root):
     assert (recompute.recompute, recompute.recompute_slice_activation) == (True, True)
     assert recompute.mp_comm_recompute
     assert not recompute.parallel_optimizer_comm_recompute
+
+
+@pytest.mark.parametrize("layers", [[0, 2, 4, 7, 9, 11], [0, 11]])
+@pytest.mark.parametrize("language", ["uncased", "chinese"])
+def test_students_of_a_base_model_learn_as_distilbert_did(project_root, language, layers):
+    name = f"run_distill_{len(layers)}l_base_{language}.yaml"
+    config = load_config(project_root / "configs" / "distill" / name, require_inputs=False).config
+    teacher = load_config(
+        project_root / "configs" / "bert" / f"run_bert_base_{language}.yaml", require_inputs=False
+    ).config
+    settings = config.model.settings.model_copy(update={"num_hidden_layers": 12})
+    assert settings == teacher.model.settings
+    section = config.distillation
+    assert section.teacher_layers == layers
+    assert (section.temperature, section.alpha_ce, section.alpha_mlm, section.alpha_cos) == (
+        *(2.0, 5.0, 2.0, 1.0),
+    )
+    optimizer = config.optimizer
+    assert (optimizer.beta1, optimizer.beta2, optimizer.eps, optimizer.weight_decay) == (
+        *(0.9, 0.98, 1e-6, 0.0),
+    )
+    assert (config.lr_schedule.learning_rate, config.lr_schedule.warmup_ratio) == (5e-4, 0.05)
+    assert (config.runner_wrapper.max_grad_norm, config.global_batch_size) == (5.0, 250)
+    masking = config.train_dataset.masking
+    assert (masking.strategy, masking.smoothing, masking.masked_lm_prob) == (
+        "rare_token",
+        0.7,
+        0.15,
+    )
+    assert config.processor.segmenter == teacher.processor.segmenter
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2"])

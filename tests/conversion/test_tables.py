@@ -63,6 +63,7 @@ def test_every_parameter_of_bert_has_a_name_everywhere(library, kind) -> None:
     ],
 )
 def test_reading_undoes_writing(shapes, table) -> None:
+    shapes = {name: shape for name, shape in shapes.items() if name not in table.zero}
     rng = np.random.default_rng(0)
     arrays = {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
     model = ConvertedModel(shapes, arrays.__getitem__, Report("", ""))

@@ -125,8 +125,9 @@ def test_a_row_of_special_tokens_only_ends_and_predicts_nothing():
     ids = np.array([[CLS, UNK, UNK, SEP, 0], [CLS, SEP, 0, 0, 0]], np.int32)
     batch = TokenBatch(ids, np.ones_like(ids, np.bool_), np.array([4, 2]))
     table = SimilarWords([np.array([9])], {})
-    for strategy in ("token", "whole_word", "span", "token_span", "ngram", "macbert"):
-        result = mask(batch, MaskingSettings(strategy, similar_words=table))
+    for strategy in ("token", "rare_token", "whole_word", "span", "token_span", "ngram", "macbert"):
+        option = MaskingSettings(strategy, similar_words=table, token_weights=np.ones(VOCAB_SIZE))
+        result = mask(batch, option)
         assert not result.masked_lm_weights.any()
         assert (result.input_ids == ids).all()
 

@@ -18,8 +18,8 @@ from mindmlm.models.functional import (
     Normalize,
     Softmax,
     SplitHeads,
-    WeightedCrossEntropy,
 )
+from mindmlm.models.losses import WeightedCrossEntropy
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("graph_mode")

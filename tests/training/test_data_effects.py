@@ -75,6 +75,7 @@ MACBERT = ("plain.txt", f"{MASKING}.strategy=macbert")
 SYNONYMS = (*MACBERT, f"{MASKING}.similar_words.file={{folder}}/synonyms.txt")
 VECTORS = (*MACBERT, f"{MASKING}.similar_words.file={{folder}}/vectors.txt")
 MIXTURE = ("plain.txt", f"{MASKING}.strategy=mixture", f"{MASKING}.mixture.whole_word=1")
+RARE = ("plain.txt", f"{MASKING}.strategy=rare_token")
 TERMS = ("plain.txt", f"{MASKING}.term_file={{folder}}/terms.txt")
 PAIRS = (
     *("document.txt", f"{LOADER}.text_format=document"),
@@ -123,6 +124,8 @@ REFERENCE = (
         (RISING[:1], "train_dataset.masking.masked_lm_prob_end", "0.9"),
         (RISING, "train_dataset.masking.masked_lm_prob_steps", "2"),
         (MIXTURE, "train_dataset.masking.mixture.token", "1"),
+        (MIXTURE, "train_dataset.masking.mixture.rare_token", "1"),
+        (RARE, "train_dataset.masking.smoothing", "3"),
         (MIXTURE, "train_dataset.masking.mixture.whole_word", "0"),
         (MIXTURE, "train_dataset.masking.mixture.span", "1"),
         (MIXTURE, "train_dataset.masking.mixture.token_span", "1"),

@@ -2,6 +2,7 @@
 
 from mindmlm.build.tasks.base import Corpus, Task
 from mindmlm.build.tasks.causal_lm import CausalLMTask
+from mindmlm.build.tasks.distillation import DistillationTask
 from mindmlm.build.tasks.masked_lm import MaskedLMTask
 from mindmlm.build.tasks.pretraining import PretrainingTask
 from mindmlm.build.tasks.question_answering import QuestionAnsweringTask
@@ -13,6 +14,7 @@ TASKS: dict[str, type[Task]] = {
     "CausalLanguageModelingTrainer": CausalLMTask,
     "QuestionAnsweringTrainer": QuestionAnsweringTask,
     "ReplacedTokenDetectionTrainer": ReplacedTokenTask,
+    "DistillationTrainer": DistillationTask,
 }
 # By `model.arch.type`: the same trainer, and more of a loss.
 TASKS_OF_HEADS: dict[str, type[Task]] = {"BertForPreTraining": PretrainingTask}

@@ -12,12 +12,14 @@ from mindmlm.build.model import ModelOnRank
 from mindmlm.build.prediction import read_texts
 from mindmlm.build_data.corpus import corpus_settings
 from mindmlm.config.schema import RunConfig
+from mindmlm.conversion.starting_point import ForeignCheckpoint
 from mindmlm.data.batches import BatchLayout
 from mindmlm.data.prepare import CorpusSettings, prepare_corpus, prepare_evaluation
 from mindmlm.models.spans import Span
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import ONE_TERM, LossTerm, MicroBatch
 from mindmlm.parallel.pipeline import StageForward
+from mindmlm.tokenizers.files import AnyTokenizer
 from mindmlm.training.evaluation import EvaluationResult, Evaluator
 
 
@@ -96,12 +98,38 @@ class Task(ABC):
 
     Attributes:
         terms: that its loss is made of, in the order of what `loss` gives.
+        frozen: names of parameters that training leaves as they are.
     """
 
     terms: tuple[LossTerm, ...] = ONE_TERM
+    frozen: frozenset[str] = frozenset()
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
+
+    def completed(self) -> RunConfig:
+        """The configuration of a training run with what the files of its task decide of it.
+
+        Raises:
+            ConfigError, CheckpointError, DataError: they do not go with it, or are not good.
+        """
+        return self.config
+
+    def given_tokenizer(self) -> AnyTokenizer | None:
+        """The tokenizer that a training run must have; None leaves the choice to the run."""
+        return None
+
+    def first_weights(self, model: ModelOnRank) -> ForeignCheckpoint | None:
+        """What training starts from where no checkpoint is named; None = random weights.
+
+        Args:
+            model: that will be trained.
+        """
+        return None
+
+    def identity(self) -> dict[str, Any]:
+        """What besides the data must not change between the parts of one run; JSON's types."""
+        return {}
 
     @abstractmethod
     def data(self, spool_dir: Path) -> Any:

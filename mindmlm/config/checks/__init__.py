@@ -22,6 +22,13 @@ from mindmlm.config.checks.device import (
     engine_runs_on_device,
     no_data_sinking,
 )
+from mindmlm.config.checks.distillation import (
+    distillation_has_an_engine,
+    something_is_learned,
+    teacher_is_given,
+    teacher_is_used,
+    teacher_layers_fit,
+)
 from mindmlm.config.checks.electra import electra_is_whole, generator_has_heads
 from mindmlm.config.checks.files import paths_exist
 from mindmlm.config.checks.generation import (
@@ -125,6 +132,10 @@ CONSISTENCY: tuple[Check, ...] = (
     questions_have_an_engine,
     electra_is_whole,
     generator_has_heads,
+    teacher_is_used,
+    teacher_layers_fit,
+    something_is_learned,
+    distillation_has_an_engine,
     results_go_somewhere_else,
     interleaving_has_an_engine,
 )
@@ -135,6 +146,7 @@ INPUTS: tuple[Check, ...] = (
     records_have_a_vocabulary,
     questions_have_a_vocabulary,
     checkpoint_is_given,
+    teacher_is_given,
     prediction_is_given,
 )
 DEVICE: tuple[DeviceCheck, ...] = (

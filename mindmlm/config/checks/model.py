@@ -7,28 +7,29 @@ from mindmlm.config.checks.files import count_lines
 from mindmlm.config.problems import Problem
 from mindmlm.config.schema import RunConfig
 
-# Architecture -> the kind of network it stands on, and the task that trains it.
+# Architecture -> the kind of network it stands on, and the tasks that train it.
 _KINDS = {
-    "BertForMaskedLM": ("BertConfig", "MaskedLanguageModelingTrainer"),
-    "BertForPreTraining": ("BertConfig", "MaskedLanguageModelingTrainer"),
-    "BertForQuestionAnswering": ("BertConfig", "QuestionAnsweringTrainer"),
-    "GPT2LMHeadModel": ("GPT2Config", "CausalLanguageModelingTrainer"),
-    "ElectraForPreTraining": ("ElectraConfig", "ReplacedTokenDetectionTrainer"),
+    "BertForMaskedLM": ("BertConfig", ("MaskedLanguageModelingTrainer", "DistillationTrainer")),
+    "BertForPreTraining": ("BertConfig", ("MaskedLanguageModelingTrainer",)),
+    "BertForQuestionAnswering": ("BertConfig", ("QuestionAnsweringTrainer",)),
+    "GPT2LMHeadModel": ("GPT2Config", ("CausalLanguageModelingTrainer",)),
+    "ElectraForPreTraining": ("ElectraConfig", ("ReplacedTokenDetectionTrainer",)),
 }
 
 
 def kinds_agree(config: RunConfig) -> Iterator[Problem]:
     """Network, head and task belong together."""
     arch = config.model.arch.type
-    network, trainer = _KINDS[arch]
+    network, trainers = _KINDS[arch]
     found = {
-        "model.model_config.type": (config.model.settings.type, network),
-        "trainer.type": (config.trainer.type, trainer),
+        "model.model_config.type": (config.model.settings.type, (network,)),
+        "trainer.type": (config.trainer.type, trainers),
     }
     for path, (value, needed) in found.items():
-        if value != needed:
+        if value not in needed:
+            choices = " or ".join(needed)
             yield Problem(
-                "model.arch.type", f"{arch} goes with {path}: {needed}, and that is {value}"
+                "model.arch.type", f"{arch} goes with {path}: {choices}, and that is {value}"
             )
 
 
@@ -62,8 +63,8 @@ def rows_fit_positions(config: RunConfig) -> Iterator[Problem]:
 def vocabulary_fits_embedding(config: RunConfig) -> Iterator[Problem]:
     """The embedding has a row for every token."""
     rows, tokenizer = config.model.settings.vocab_size, config.processor.tokenizer
-    if rows is None:
-        return
+    if rows is None or (config.distillation.teacher and not tokenizer.vocab_file):
+        return  # the tokenizer's number, or that of the teacher, which is compared when it is open
     if tokenizer.vocab_file:
         entries = count_lines(Path(tokenizer.vocab_file))
         source = tokenizer.vocab_file

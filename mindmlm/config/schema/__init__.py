@@ -14,6 +14,7 @@ from mindmlm.config.schema.data import (
     TrainDataLoaderConfig,
     TrainDatasetConfig,
 )
+from mindmlm.config.schema.distillation import DistillationConfig
 from mindmlm.config.schema.electra import ElectraModelConfig, ElectraObjectiveConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.metric import MetricConfig
@@ -29,6 +30,7 @@ __all__ = [
     "BertModelConfig",
     "CallbacksConfig",
     "ContextConfig",
+    "DistillationConfig",
     "ElectraModelConfig",
     "ElectraObjectiveConfig",
     "EvalDatasetConfig",

@@ -15,6 +15,7 @@ class MixtureConfig(Section):
     """Weights of the strategies for `strategy: mixture`; each row draws one of them."""
 
     token: NonNegativeNumber = Field(default=0.0, description="Weight of `token`.")
+    rare_token: NonNegativeNumber = Field(default=0.0, description="Weight of `rare_token`.")
     whole_word: NonNegativeNumber = Field(default=0.0, description="Weight of `whole_word`.")
     span: NonNegativeNumber = Field(default=0.0, description="Weight of `span`.")
     token_span: NonNegativeNumber = Field(default=0.0, description="Weight of `token_span`.")
@@ -46,10 +47,11 @@ class MaskingConfig(Section):
     """The masked-language-model objective of BERT (Devlin et al., 2019) and its successors."""
 
     strategy: Literal[
-        "token", "whole_word", "span", "token_span", "ngram", "macbert", "mixture"
+        "token", "rare_token", "whole_word", "span", "token_span", "ngram", "macbert", "mixture"
     ] = Field(
         default="whole_word",
-        description="`token` draws pieces; `whole_word` words with all their pieces (## groups; "
+        description="`token` draws pieces; `rare_token` rare pieces more often (DistilBERT); "
+        "`whole_word` words with all their pieces (## groups; "
         "Chinese words from `processor.segmenter`); `span` spans of 1 to 10 words (SpanBERT); "
         "`token_span` of 1 to 10 pieces; `ngram` 1 to 4 words; `macbert` the same, and similar "
         "words instead of [MASK]; `mixture` one of them for each row.",
@@ -79,6 +81,11 @@ class MaskingConfig(Section):
         default="published",
         description="What one draw of [MASK], random or unchanged is made for. `published`: a "
         "piece; for `span` a span, for `macbert` a word.",
+    )
+    smoothing: NonNegativeNumber = Field(
+        default=0.7,
+        description="`rare_token`: a piece is chosen with a chance proportional to its number in "
+        "the training text to the power of minus this; 0 = all alike.",
     )
     mixture: MixtureConfig = Field(
         default_factory=MixtureConfig, description="Weights for `strategy: mixture`."

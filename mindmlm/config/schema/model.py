@@ -65,10 +65,12 @@ class TrainerConfig(Section):
         "CausalLanguageModelingTrainer",
         "QuestionAnsweringTrainer",
         "ReplacedTokenDetectionTrainer",
+        "DistillationTrainer",
     ] = Field(
         default="MaskedLanguageModelingTrainer",
         description="The training task: words that are hidden, the word that comes next, the "
-        "place of an answer, or words that are not the original ones.",
+        "place of an answer, words that are not the original ones, or words that are hidden "
+        "together with what a teacher says of them.",
     )
     model_name: str = Field(
         default="bert", description="Name of the model in log lines and checkpoints."

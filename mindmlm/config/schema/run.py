@@ -10,6 +10,7 @@ from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.callbacks import CallbacksConfig
 from mindmlm.config.schema.context import ContextConfig
 from mindmlm.config.schema.data import EvalDatasetConfig, TrainDatasetConfig
+from mindmlm.config.schema.distillation import DistillationConfig
 from mindmlm.config.schema.electra import ElectraObjectiveConfig
 from mindmlm.config.schema.generation import GenerationConfig
 from mindmlm.config.schema.metric import MetricConfig
@@ -127,6 +128,9 @@ class RunConfig(Section):
         default_factory=ElectraObjectiveConfig, description="Replaced-token detection."
     )
     model: ModelConfig = Field(default_factory=ModelConfig, description="The network.")
+    distillation: DistillationConfig = Field(
+        default_factory=DistillationConfig, description="The teacher, and what is learned from it."
+    )
     trainer: TrainerConfig = Field(
         default_factory=TrainerConfig, description="What is trained, and its name."
     )

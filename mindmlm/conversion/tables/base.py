@@ -79,6 +79,7 @@ class NameTable:
         spellings: endings of names in older files -> today's.
         tied: their name -> the name of theirs that must hold the same numbers.
         left_out: pattern of their names -> what that is and why it is not taken.
+        zero: our names of what the library's model does not have; it is that model with zeros.
     """
 
     library: str
@@ -88,6 +89,7 @@ class NameTable:
     spellings: Mapping[str, str] = field(default_factory=dict)
     tied: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    zero: tuple[str, ...] = ()
 
     def recipes(self, ours: Iterable[str]) -> dict[str, Recipe]:
         """Return for each of our names how it is made; names without an entry are left out."""

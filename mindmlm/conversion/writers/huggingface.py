@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mindmlm.checkpoint.shards import stream_safetensors
 from mindmlm.conversion.converted_model import Exported
+from mindmlm.conversion.distilbert import ARCHITECTURE as DISTILBERT
 from mindmlm.conversion.folder_checksums import CARD_NAME, write_checksums
 from mindmlm.conversion.model_config import AnySettings, huggingface_config
 from mindmlm.conversion.tokenizer_files import TokenizerFiles, tokenizer_texts
@@ -18,6 +19,8 @@ from mindmlm.tokenizers.files import BERT
 WEIGHTS_NAME = "model.safetensors"
 # transformers refuses a file that does not say which library's layout it has.
 METADATA = {"format": "pt"}
+# BERT's, but it gives no token types, which the model does not take.
+DISTILBERT_TOKENIZER = "DistilBertTokenizer"
 
 
 def write_huggingface(
@@ -64,11 +67,12 @@ def description_texts(
     """
     assert settings.vocab_size is not None
     special = _special_id(tokenizer) if tokenizer else None
-    config = huggingface_config(settings, settings.vocab_size, special)
+    config = huggingface_config(settings, settings.vocab_size, special, architecture)
     config["architectures"] = [architecture]
     texts = {"config.json": json.dumps(config, indent=2) + "\n"}
     if tokenizer:
-        texts |= tokenizer_texts(tokenizer, settings.max_position_embeddings)
+        kind = DISTILBERT_TOKENIZER if architecture == DISTILBERT else tokenizer.kind
+        texts |= tokenizer_texts(tokenizer, settings.max_position_embeddings, kind)
     return texts
 
 

@@ -53,6 +53,12 @@ _KINDS = {
         "fill-mask",
         "AutoModelForPreTraining",
     ),
+    "DistilBertForMaskedLM": _Kind(
+        "DistilBERT with the masked-language-model head",
+        "distilbert",
+        "fill-mask",
+        "AutoModelForMaskedLM",
+    ),
     "BertForQuestionAnswering": _Kind(
         "BERT with the question-answering head",
         "bert",

@@ -16,6 +16,7 @@ from mindmlm.data.masking.base import (
     VocabularyInfo,
 )
 from mindmlm.data.masking.ngram import select_ngrams
+from mindmlm.data.masking.rare_token import select_rare_tokens
 from mindmlm.data.masking.replacement import Chosen, replace_tokens, replace_words, unit_begins
 from mindmlm.data.masking.span import select_spans, select_token_spans
 from mindmlm.data.masking.token import select_tokens
@@ -40,6 +41,7 @@ _PIECES = _Replacement("piece")
 # How each strategy chooses, and what becomes of the tokens that it chose.
 STRATEGIES: dict[str, tuple[Strategy, _Replacement]] = {
     "token": (select_tokens, _PIECES),
+    "rare_token": (select_rare_tokens, _PIECES),
     "whole_word": (select_whole_words, _PIECES),
     "span": (select_spans, _Replacement("span", of_corpus=True)),
     "token_span": (select_token_spans, _PIECES),
@@ -151,7 +153,9 @@ def _mask_rows(
     if settings.terms is not None:
         terms, word_starts = settings.terms.find(tokens.input_ids, word_starts)
         weight = settings.terms.weight
-    rows = Rows(word_starts, ordinary, tokens.lengths, keys, terms, weight)
+    rare = settings.token_weights
+    of_tokens = None if rare is None else rare.take(tokens.input_ids)
+    rows = Rows(word_starts, ordinary, tokens.lengths, keys, terms, weight, of_tokens)
     parts = _strategies_of_rows(settings, keys)
     chosen = np.zeros(ordinary.shape, np.bool_)
     columns = ordinary.shape[1]

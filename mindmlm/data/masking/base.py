@@ -36,6 +36,7 @@ class MaskingSettings:
         similar_words: what "macbert" puts in place of words; it needs them.
         corpus_tokens: int32; "span" draws its random tokens from these, with their frequencies;
             None = from the vocabulary.
+        token_weights: float64 [V]; "rare_token" needs them: the chance of each token.
     """
 
     strategy: str = "token"
@@ -50,9 +51,10 @@ class MaskingSettings:
     terms: TermTable | None = None
     similar_words: SimilarWords | None = None
     corpus_tokens: np.ndarray | None = field(default=None, compare=False, repr=False)
+    token_weights: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def identity(self) -> dict[str, Any]:
-        """Return JSON values that decide the masks, for a digest; without ``corpus_tokens``."""
+        """Return JSON values that decide the masks, for a digest; without arrays of the corpus."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.compare}
         terms, words = self.terms, self.similar_words
         return {
@@ -188,6 +190,7 @@ class Rows:
         keys: uint64 [B], of the random bits.
         terms: bool [B, L], tokens of terms; None = there are none.
         term_weight: how many times as likely as another a term is to be the next choice.
+        token_weights: float64 [B, L], see `MaskingSettings`; None = all alike.
     """
 
     word_starts: np.ndarray
@@ -196,6 +199,7 @@ class Rows:
     keys: np.ndarray
     terms: np.ndarray | None = None
     term_weight: float = 1.0
+    token_weights: np.ndarray | None = None
 
     @cached_property
     def words(self) -> Words:

@@ -50,6 +50,16 @@ class TermTable:
             )
         return cls(known, weight)
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest term."""
+        return max(self._hashes)
+
+    @property
+    def number(self) -> int:
+        """How many terms there are."""
+        return sum(map(len, self._hashes.values()))
+
     def fingerprint(self) -> str:
         """Return a digest of the terms and their weight."""
         parts = [np.array([self.weight])]

@@ -88,8 +88,16 @@ class BertForMaskedLM(nn.Cell):
 
     def predict(self, x: ms.Tensor, positions: ms.Tensor) -> ms.Tensor:
         """Logits at `positions` int32 [batch, predictions] of x [batch * sequence, hidden]."""
+        return self.score(self.pick(x, positions))
+
+    def pick(self, x: ms.Tensor, positions: ms.Tensor) -> ms.Tensor:
+        """Rows of x [batch * sequence, columns] at `positions`, [batch * predictions, columns]."""
         rows = rows_of_positions(positions, x.shape[0] // positions.shape[0])
-        return self.head(self.gather(x, rows, 0), self.bert.embeddings.word)
+        return self.gather(x, rows, 0)
+
+    def score(self, x: ms.Tensor) -> ms.Tensor:
+        """Logits [rows, vocab] of x [rows, hidden]."""
+        return self.head(x, self.bert.embeddings.word)
 
     def construct(
         self,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mindmlm.data.hashing import derive_keys
 from mindmlm.data.replaced_tokens import uniform_draws
 from mindmlm.models.electra.sampling import SampleTokens
-from mindmlm.models.functional import WeightedBinaryCrossEntropy
+from mindmlm.models.losses import WeightedBinaryCrossEntropy
 from mindmlm.parallel.stage import ForwardBackward
 from mindmlm.testing.tiny_electra import sampled_by_inversion
 

@@ -12,7 +12,8 @@ import numpy as np
 from mindspore import nn, ops
 
 from mindmlm.errors import DataError, MindmlmError
-from mindmlm.models.functional import Lookup, MostLikely, WeightedCrossEntropy
+from mindmlm.models.functional import Lookup, MostLikely
+from mindmlm.models.losses import WeightedCrossEntropy
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.buckets import Entry, GatherWeights, ReduceGradients, part_shape
 from mindmlm.parallel.collectives import (
