@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindmlm.build_data.rows import predicts_next
+from mindmlm.build_data.rows import predicts_next, spaces_divide_words
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.masking import MaskingSettings
 from mindmlm.data.masking.apply import MIXTURE
@@ -13,7 +13,7 @@ from mindmlm.data.masking.terms import TermTable
 from mindmlm.data.segmentation import SegmenterOptions
 from mindmlm.data.similar_word_files import SimilarWordSettings, load_similar_words
 from mindmlm.data.store import TokenStore
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import MaskingTokenizer
 
 _NEEDS_NO_WORDS = ("token", "token_span")
 _CORPUS_PIECES, _CORPUS_PIECE_TOKENS = 256, 4096
@@ -30,7 +30,7 @@ def strategies(config: RunConfig) -> dict[str, float]:
 
 def segmenter(config: RunConfig) -> str:
     """Return the segmenter that the strategies need: "none" where no word matters."""
-    if predicts_next(config):
+    if predicts_next(config) or spaces_divide_words(config):
         return "none"
     needs_words = any(name not in _NEEDS_NO_WORDS for name in strategies(config))
     return config.processor.segmenter if needs_words else "none"
@@ -48,7 +48,7 @@ def segmenter_options(config: RunConfig) -> SegmenterOptions:
 
 
 def masking_settings(
-    config: RunConfig, tokenizer: BertTokenizer, store: TokenStore, total_steps: int
+    config: RunConfig, tokenizer: MaskingTokenizer, store: TokenStore, total_steps: int
 ) -> MaskingSettings:
     """Return what is hidden in the training batches of a run.
 
@@ -71,7 +71,7 @@ def masking_settings(
     )
 
 
-def constant_masking(config: RunConfig, tokenizer: BertTokenizer) -> MaskingSettings:
+def constant_masking(config: RunConfig, tokenizer: MaskingTokenizer) -> MaskingSettings:
     """Return what is hidden where there are no steps: in rows that are masked when they are built.
 
     Raises:
@@ -99,7 +99,7 @@ def constant_masking(config: RunConfig, tokenizer: BertTokenizer) -> MaskingSett
     )
 
 
-def corpus_tokens(store: TokenStore, tokenizer: BertTokenizer) -> np.ndarray | None:
+def corpus_tokens(store: TokenStore, tokenizer: MaskingTokenizer) -> np.ndarray | None:
     """Return ordinary tokens from all over the samples, int32: at most a million.
 
     SpanBERT draws its random tokens from the corpus. None when there are only special tokens.

@@ -7,7 +7,7 @@ from typing import Any
 from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.network import NetworkConfig
-from mindmlm.conversion.tables import bert, bert_qa, gpt2
+from mindmlm.conversion.tables import bert, bert_qa, gpt2, roberta
 from mindmlm.conversion.tables.base import NameTable
 from mindmlm.models.bert import parallel_plan as bert_plan
 from mindmlm.models.gpt2 import parallel_plan as gpt2_plan
@@ -140,6 +140,13 @@ BERT = Architecture(
     vocabulary_plan=bert_plan.VOCABULARY_PLAN,
     initial_deviation=_bert_deviation,
 )
+ROBERTA = replace(
+    BERT,
+    name="RobertaForMaskedLM",
+    tokenizer="RobertaTokenizer",
+    example="configs/roberta/run_roberta_base.yaml",
+    tables=(roberta.HUGGINGFACE,),
+)
 BERT_QA = replace(
     BERT,
     name="BertForQuestionAnswering",
@@ -163,8 +170,8 @@ GPT2 = Architecture(
     vocabulary_plan=gpt2_plan.VOCABULARY_PLAN,
     initial_deviation=gpt2_deviation,
 )
-_BY_NETWORK = {"BertConfig": BERT, "GPT2Config": GPT2}
-_BY_NAME = {kind.name: kind for kind in (BERT, BERT_QA, GPT2)}
+_BY_NETWORK = {"BertConfig": BERT, "RobertaConfig": ROBERTA, "GPT2Config": GPT2}
+_BY_NAME = {kind.name: kind for kind in (BERT, ROBERTA, BERT_QA, GPT2)}
 
 
 def architecture_of(settings: NetworkConfig) -> Architecture:
@@ -178,7 +185,7 @@ def architecture_named(name: str) -> Architecture:
 
 
 def architecture_with(parameters: Iterable[str]) -> Architecture:
-    """Return the architecture that parameters of these names (ours) belong to."""
+    """Return an architecture with parameters of these names (ours), BERT for RoBERTa as well."""
     names = set(parameters)
     if _QA_HEAD in names:
         return BERT_QA

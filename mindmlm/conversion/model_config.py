@@ -5,12 +5,14 @@ from typing import Any
 
 from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
+from mindmlm.config.schema.roberta import RobertaModelConfig
 from mindmlm.conversion.bert_config import bert_config, bert_settings
 from mindmlm.conversion.gpt2_config import gpt2_config, gpt2_settings
 from mindmlm.conversion.json_files import read_json_object
+from mindmlm.conversion.roberta_config import roberta_config, roberta_settings
 from mindmlm.errors import CheckpointError
 
-AnySettings = BertModelConfig | GPT2ModelConfig
+AnySettings = BertModelConfig | RobertaModelConfig | GPT2ModelConfig
 
 QUESTION_ANSWERING = "BertForQuestionAnswering"
 CONFIG_NAMES = ("config.json", "bert_config.json")
@@ -36,10 +38,12 @@ def read_model_config(path: Path) -> AnySettings:
     kind = content.get("model_type", "gpt2" if "n_embd" in content else "bert")
     if kind == "bert":
         return bert_settings(content, str(path))
+    if kind == "roberta":
+        return roberta_settings(content, str(path))
     if kind == "gpt2":
         return gpt2_settings(content, str(path))
     raise CheckpointError(
-        f"{path}: model_type is {kind!r}; only 'bert' and 'gpt2' can be converted so far"
+        f"{path}: model_type is {kind!r}; only 'bert', 'roberta' and 'gpt2' can be converted so far"
     )
 
 
@@ -60,11 +64,13 @@ def huggingface_config(
     Args:
         settings: of the model.
         vocab_size: rows of its word embedding.
-        special_id: BERT's [PAD], GPT-2's <|endoftext|>.
+        special_id: BERT's [PAD], GPT-2's <|endoftext|>; RoBERTa's are always the same.
 
     Raises:
         CheckpointError: the model is one that transformers has no code for.
     """
     if isinstance(settings, GPT2ModelConfig):
         return gpt2_config(settings, vocab_size, special_id)
+    if isinstance(settings, RobertaModelConfig):
+        return roberta_config(settings, vocab_size)
     return bert_config(settings, vocab_size, special_id)

@@ -78,7 +78,7 @@ def lines_for(path, text, **arguments):
         ),
         (
             "model: {arch: {type: BertForPreTraining}}\n",
-            ":1: model.arch.type: expected one of BertForMaskedLM, "
+            ":1: model.arch.type: expected one of BertForMaskedLM, RobertaForMaskedLM, "
             "BertForQuestionAnswering, GPT2LMHeadModel, got 'BertForPreTraining': next-sent",
         ),
         ("hidden_size: 3\n", "did you mean model.model_config.hidden_size?"),

@@ -4,10 +4,12 @@ from mindmlm.build.families.base import Family
 from mindmlm.build.families.bert import BERT_FOR_MASKED_LM
 from mindmlm.build.families.bert_qa import BERT_FOR_QUESTION_ANSWERING
 from mindmlm.build.families.gpt2 import GPT2_LM_HEAD_MODEL
+from mindmlm.build.families.roberta import ROBERTA_FOR_MASKED_LM
 from mindmlm.config.schema import RunConfig
 
 FAMILIES = {
     "BertForMaskedLM": BERT_FOR_MASKED_LM,
+    "RobertaForMaskedLM": ROBERTA_FOR_MASKED_LM,
     "BertForQuestionAnswering": BERT_FOR_QUESTION_ANSWERING,
     "GPT2LMHeadModel": GPT2_LM_HEAD_MODEL,
 }

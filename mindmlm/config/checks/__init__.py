@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from mindmlm.config.checks.cloud import interleaving_has_an_engine, results_go_somewhere_else
 from mindmlm.config.checks.data import (
     bucket_lengths_ascend,
+    full_sentences_are_masked_rows,
     macbert_has_words,
     mask_probabilities,
     mixture_has_weights,
@@ -79,6 +80,7 @@ CONSISTENCY: tuple[Check, ...] = (
     rows_fit_positions,
     predictions_fit_rows,
     bucket_lengths_ascend,
+    full_sentences_are_masked_rows,
     mask_probabilities,
     mixture_has_weights,
     macbert_has_words,

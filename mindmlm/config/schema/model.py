@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
+from mindmlm.config.schema.roberta import RobertaModelConfig
 from mindmlm.config.schema.types import Spellings
 
 _ARCHITECTURES = Spellings(
@@ -25,7 +26,9 @@ def _network(value: Any) -> Any:
 
 
 AnyNetworkConfig = Annotated[
-    Annotated[BertModelConfig, Tag("BertConfig")] | Annotated[GPT2ModelConfig, Tag("GPT2Config")],
+    Annotated[BertModelConfig, Tag("BertConfig")]
+    | Annotated[RobertaModelConfig, Tag("RobertaConfig")]
+    | Annotated[GPT2ModelConfig, Tag("GPT2Config")],
     Discriminator(_network),
 ]
 
@@ -34,12 +37,15 @@ class ArchitectureConfig(Section):
     """Network plus head."""
 
     type: Annotated[
-        Literal["BertForMaskedLM", "BertForQuestionAnswering", "GPT2LMHeadModel"],
+        Literal[
+            "BertForMaskedLM", "RobertaForMaskedLM", "BertForQuestionAnswering", "GPT2LMHeadModel"
+        ],
         BeforeValidator(_ARCHITECTURES),
     ] = Field(
         default="BertForMaskedLM",
-        description="BertForMaskedLM: an encoder that fills in blanks. BertForQuestionAnswering: "
-        "one that finds answers in a text. GPT2LMHeadModel: a decoder that writes on.",
+        description="BertForMaskedLM, RobertaForMaskedLM: an encoder that fills in blanks. "
+        "BertForQuestionAnswering: one that finds answers in a text. GPT2LMHeadModel: a decoder "
+        "that writes on.",
     )
 
 

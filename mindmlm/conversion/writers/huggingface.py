@@ -13,7 +13,7 @@ from mindmlm.conversion.writers.model_card import model_card
 from mindmlm.runtime.files import new_file
 from mindmlm.tokenizers.bert import PAD
 from mindmlm.tokenizers.byte_level_bpe import END_OF_TEXT
-from mindmlm.tokenizers.files import BERT
+from mindmlm.tokenizers.files import GPT2
 
 WEIGHTS_NAME = "model.safetensors"
 # transformers refuses a file that does not say which library's layout it has.
@@ -68,10 +68,10 @@ def description_texts(
     config["architectures"] = [architecture]
     texts = {"config.json": json.dumps(config, indent=2) + "\n"}
     if tokenizer:
-        texts |= tokenizer_texts(tokenizer, settings.max_position_embeddings)
+        texts |= tokenizer_texts(tokenizer, settings.longest_row)
     return texts
 
 
 def _special_id(files: TokenizerFiles) -> int | None:
     """Return the id of the token that `config.json` names: [PAD], or the end of a text."""
-    return files.tokenizer.token_to_id(PAD if files.kind == BERT else END_OF_TEXT)
+    return files.tokenizer.token_to_id(END_OF_TEXT if files.kind == GPT2 else PAD)
