@@ -15,7 +15,7 @@ class TokenizerConfig(Section):
     type: Literal["BertTokenizer", "GPT2Tokenizer", "RobertaTokenizer"] = Field(
         default="BertTokenizer",
         description="BertTokenizer: WordPiece, for BERT. GPT2Tokenizer: byte-level BPE, for GPT-2. "
-        "RobertaTokenizer: the same with <s>, </s> and <mask>, for RoBERTa.",
+        "RobertaTokenizer: the same with `<s>`, `</s>` and `<mask>`, for RoBERTa.",
     )
     vocab_file: str = Field(
         default="",
