@@ -9,6 +9,7 @@ from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.network import NetworkConfig
 from mindmlm.conversion.tables import bert, bert_qa, gpt2, roberta
 from mindmlm.conversion.tables.base import NameTable
+from mindmlm.errors import CheckpointError
 from mindmlm.models.bert import parallel_plan as bert_plan
 from mindmlm.models.gpt2 import parallel_plan as gpt2_plan
 from mindmlm.models.gpt2.initialization import initial_deviation as gpt2_deviation
@@ -57,8 +58,15 @@ class Architecture:
         return self.vocabulary_rows[0]
 
     def table(self, library: str) -> NameTable:
-        """Return the names of one library."""
-        return next(table for table in self.tables if table.library == library)
+        """Return the names of one library.
+
+        Raises:
+            CheckpointError: the library has no such model.
+        """
+        for table in self.tables:
+            if table.library == library:
+                return table
+        raise CheckpointError(f"{library} has no {self.name}, so its names cannot be given to one")
 
 
 def bert_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.numpy import load_file
 
 from mindmlm.config.schema import RobertaModelConfig, RunConfig
 from mindmlm.conversion.convert import Conversion, convert
@@ -89,6 +90,22 @@ def _config(run):
     from mindmlm.checkpoint import find_in_folder
 
     return find_in_folder(run).checkpoint.config
+
+
+@pytest.mark.parametrize("target", ["mindmlm", "mindspore", "pytorch"])
+def test_there_and_back_is_bitwise(folder, tmp_path, target):
+    convert(Conversion(folder, tmp_path / "middle", target))
+    convert(Conversion(tmp_path / "middle", tmp_path / "back", "huggingface"))
+    expected = load_file(folder / "model.safetensors")
+    found = load_file(tmp_path / "back" / "model.safetensors")
+    assert found.keys() == expected.keys()
+    assert all(found[name].tobytes() == value.tobytes() for name, value in expected.items())
+
+
+def test_mindformers_has_no_names_for_it(folder, tmp_path):
+    with pytest.raises(CheckpointError, match="mindformers has no RobertaForMaskedLM"):
+        convert(Conversion(folder, tmp_path / "x.ckpt", "mindspore", names="mindformers"))
+    assert not (tmp_path / "x.ckpt").exists()
 
 
 def run_config(path, **changes):

@@ -124,6 +124,7 @@ def published(command, tmp_path_factory):
     return save_huggingface(model, tmp_path_factory.mktemp("published") / "tiny", tokenizer)
 
 
+@pytest.mark.slow
 def test_a_published_folder_brings_model_and_tokenizer(command, words, published, tmp_path):
     start = f"--load_checkpoint={published}"
     check_like_transformers(asked(command, words, tmp_path / "none", start), published)
