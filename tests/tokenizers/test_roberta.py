@@ -132,3 +132,11 @@ def test_another_vocabulary_is_refused(tmp_path, change, message):
     vocab_file.write_text(json.dumps({t: n for n, t in enumerate(change(OURS.vocab))}))
     with pytest.raises(DataError, match=message):
         RobertaTokenizer.from_files(vocab_file, merges_file)
+
+
+def test_the_rules_of_configurations_know_the_same_special_tokens():
+    from mindmlm.config.checks.tokenizer import _SPECIAL
+    from mindmlm.tokenizers.files import BYTE_LEVEL
+
+    found = {kind: set(tokenizer.special.all) for kind, tokenizer in BYTE_LEVEL.items()}
+    assert found == {kind: set(tokens) for kind, tokens in _SPECIAL.items()}
