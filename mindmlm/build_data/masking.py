@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindmlm.build_data.rows import predicts_next
+from mindmlm.build_data.rows import predicts_next, spaces_divide_words
 from mindmlm.config.checks.electra import detects_replaced
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.masking import MaskingSettings
@@ -16,7 +16,7 @@ from mindmlm.data.segmentation import SegmenterOptions
 from mindmlm.data.sentence_pairs.store import PairStore
 from mindmlm.data.similar_word_files import SimilarWordSettings, load_similar_words
 from mindmlm.data.store import TokenStore
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import MaskingTokenizer
 
 _NEEDS_NO_WORDS = ("token", "rare_token", "token_span")
 _ELECTRA_MARGIN = 0.005
@@ -35,7 +35,7 @@ def strategies(config: RunConfig) -> dict[str, float]:
 
 def segmenter(config: RunConfig) -> str:
     """Return the segmenter that the strategies need: "none" where no word matters."""
-    if predicts_next(config):
+    if predicts_next(config) or spaces_divide_words(config):
         return "none"
     needs_words = any(name not in _NEEDS_NO_WORDS for name in strategies(config))
     return config.processor.segmenter if needs_words else "none"
@@ -53,7 +53,7 @@ def segmenter_options(config: RunConfig) -> SegmenterOptions:
 
 
 def masking_settings(
-    config: RunConfig, tokenizer: BertTokenizer, store: TokenStore | PairStore, total_steps: int
+    config: RunConfig, tokenizer: MaskingTokenizer, store: TokenStore | PairStore, total_steps: int
 ) -> MaskingSettings:
     """Return what is hidden in the training batches of a run.
 
@@ -82,7 +82,7 @@ def masking_settings(
     )
 
 
-def constant_masking(config: RunConfig, tokenizer: BertTokenizer) -> MaskingSettings:
+def constant_masking(config: RunConfig, tokenizer: MaskingTokenizer) -> MaskingSettings:
     """Return what is hidden where there are no steps: in rows that are masked when they are built.
 
     Raises:
@@ -125,7 +125,7 @@ def _most_predictions(config: RunConfig) -> int | None:
     return max(1, int((rate + _ELECTRA_MARGIN) * section.max_seq_length))
 
 
-def corpus_tokens(store: TokenStore | PairStore, tokenizer: BertTokenizer) -> np.ndarray | None:
+def corpus_tokens(store: TokenStore | PairStore, tokenizer: MaskingTokenizer) -> np.ndarray | None:
     """Return ordinary tokens from all over the samples, int32: at most a million.
 
     SpanBERT draws its random tokens from the corpus. None when there are only special tokens.

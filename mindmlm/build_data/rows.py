@@ -9,6 +9,11 @@ def predicts_next(config: RunConfig) -> bool:
     return config.processor.tokenizer.type == "GPT2Tokenizer"
 
 
+def spaces_divide_words(config: RunConfig) -> bool:
+    """Return whether words are what white space divides, so that no segmenter looks for them."""
+    return config.processor.tokenizer.type == "RobertaTokenizer"
+
+
 def packs_documents(config: RunConfig) -> bool:
     """Return whether rows may hold several documents.
 
@@ -16,7 +21,7 @@ def packs_documents(config: RunConfig) -> bool:
     """
     if reads_records(config):
         return predicts_next(config)
-    return config.train_dataset.sample_mode == "packed"
+    return config.train_dataset.sample_mode != "line"
 
 
 def isolates_documents(config: RunConfig) -> bool:

@@ -95,7 +95,7 @@ KEY_FLAGS: tuple[KeyFlag, ...] = (
         "vocab_file",
         VOCABULARY,
         f"{_WORDS}.tokenizer.vocab_file",
-        help="vocab.txt of a BERT; vocab.json or tokenizer.json of a GPT-2.",
+        help="vocab.txt of a BERT; vocab.json or tokenizer.json of a RoBERTa or a GPT-2.",
     ),
     *_same_names(VOCABULARY, f"{_WORDS}.tokenizer", "merges_file", "do_lower_case"),
     *_same_names(VOCABULARY, _WORDS, "segmenter", "user_dict", "hmm", "reference_file"),
@@ -132,10 +132,16 @@ KEY_FLAGS: tuple[KeyFlag, ...] = (
     ),
 )
 # The tool has no model, but the rules want the parts of one to go together.
-_GPT2 = {
-    "model.model_config.type": "GPT2Config",
-    "model.arch.type": "GPT2LMHeadModel",
-    "trainer.type": "CausalLanguageModelingTrainer",
+_PARTS = {
+    "GPT2Tokenizer": {
+        "model.model_config.type": "GPT2Config",
+        "model.arch.type": "GPT2LMHeadModel",
+        "trainer.type": "CausalLanguageModelingTrainer",
+    },
+    "RobertaTokenizer": {
+        "model.model_config.type": "RobertaConfig",
+        "model.arch.type": "RobertaForMaskedLM",
+    },
 }
 _BY_KEY = {flag.key: flag for flag in KEY_FLAGS}
 
@@ -155,9 +161,8 @@ def tool_config(given: Mapping[str, Sequence[str]], input_file: str) -> RunConfi
         texts = given.get(flag.name) or ([flag.default] if flag.default else None)
         if texts:
             put(tree, flag.key, _node(flag, texts))
-    if given.get("tokenizer", [""])[-1] == "GPT2Tokenizer":
-        for key, value in _GPT2.items():
-            put(tree, key, Scalar(value, ""))
+    for key, value in _PARTS.get(given.get("tokenizer", [""])[-1], {}).items():
+        put(tree, key, Scalar(value, ""))
     put(tree, f"{_LOADER}.type", Scalar("TextDataLoader" if input_file else "SqlDataLoader", ""))
     try:
         config = RunConfig.model_validate(to_python(tree))
@@ -180,13 +185,10 @@ def _problems(
 ) -> Iterator[Problem]:
     """Yield what contradicts itself, and flags that were written and change nothing."""
     # The rules know a model as well; rows may be as long as they like here.
-    model = config.model.model_copy(
-        update={
-            "settings": config.model.settings.model_copy(
-                update={"max_position_embeddings": config.train_dataset.max_seq_length}
-            )
-        }
-    )
+    settings = config.model.settings
+    positions = config.train_dataset.max_seq_length + settings.first_position
+    settings = settings.model_copy(update={"max_position_embeddings": positions})
+    model = config.model.model_copy(update={"settings": settings})
     config = config.model_copy(update={"model": model})
     yield from check_consistency(config)
     if not input_file:

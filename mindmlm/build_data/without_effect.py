@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mindmlm.build_data.masking import segmenter, strategies
-from mindmlm.build_data.rows import packs_documents, predicts_next
+from mindmlm.build_data.rows import packs_documents, predicts_next, spaces_divide_words
 from mindmlm.config.checks.electra import detects_replaced
 from mindmlm.config.checks.pairs import has_pairs
 from mindmlm.config.checks.qa import answers_questions
@@ -87,6 +87,21 @@ _RULES = (
         "a row is a question and a part of its text, and nothing is masked",
     ),
     _Rule(
+        ("processor.segmenter",),
+        lambda config: not spaces_divide_words(config) or config.processor.segmenter == "none",
+        "RobertaTokenizer's words begin with a space",
+    ),
+    _Rule(
+        (
+            "processor.user_dict",
+            "processor.hmm",
+            "processor.reference_file",
+            "processor.tokenizer.do_lower_case",
+        ),
+        lambda config: not spaces_divide_words(config),
+        "RobertaTokenizer reads the text as it is, and its words begin with a space",
+    ),
+    _Rule(
         ("train_dataset.max_question_length", "train_dataset.doc_stride", "metric"),
         answers_questions,
         "only question answering (model.arch.type BertForQuestionAnswering) reads it",
@@ -139,7 +154,7 @@ _RULES = (
     _Rule(
         ("train_dataset.attend_across_documents",),
         packs_documents,
-        "only sample_mode packed puts several documents into a row",
+        "only sample_mode packed and full_sentences put several documents into a row",
     ),
     _Rule(
         (f"{_LOADER}.csv_delimiter",),

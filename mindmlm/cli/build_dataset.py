@@ -31,8 +31,7 @@ from mindmlm.data.segmentation import REFERENCE_FILE, SegmenterOptions
 from mindmlm.data.sentence_pairs import NSP, SINGLE, SOP
 from mindmlm.data.sources.base import WHOLE, Source
 from mindmlm.errors import ConfigError, MindmlmError
-from mindmlm.tokenizers.bert import BertTokenizer
-from mindmlm.tokenizers.files import BERT, GPT2, AnyTokenizer, load_tokenizer
+from mindmlm.tokenizers.files import BERT, GPT2, AnyTokenizer, MaskingTokenizer, load_tokenizer
 
 Number = TypeVar("Number", int, float)
 
@@ -56,6 +55,9 @@ examples:
     python tools/build_dataset.py --url=sqlite:///news.db --query='SELECT id, body FROM articles' \\
         --text_field body --part 1/4 --output_file=part1/ --vocab_file=vocab.txt \\
         --strategy mixture --mixture whole_word=2,span=1
+  rows of a RoBERTa, to be masked during training
+    python tools/build_dataset.py --input_file='news/*.txt' --output_file=records/ --dynamic \\
+        --tokenizer RobertaTokenizer --vocab_file=vocab.json --max_seq_length=512
   blocks of 1025 tokens for a GPT-2
     python tools/build_dataset.py --input_file='news/*.txt' --output_file=blocks.mindrecord \\
         --tokenizer GPT2Tokenizer --vocab_file=vocab.json --merges_file=merges.txt \\
@@ -219,7 +221,8 @@ def _config(options: argparse.Namespace) -> RunConfig:
     }
     if "vocab_file" not in given:
         raise ConfigError(
-            "--vocab_file is missing: name the vocab.txt (BERT) or vocab.json (GPT-2) of the model"
+            "--vocab_file is missing: name the vocab.txt (BERT) or vocab.json (RoBERTa, GPT-2) of "
+            "the model"
         )
     is_table = any(flag.name in given for flag in KEY_FLAGS if flag.group == TABLE)
     if is_table == bool(options.input_file):
@@ -294,7 +297,7 @@ def _settings(
     form = options.form or STATIC
     words, data = config.processor, config.train_dataset
     masking = MaskingSettings()
-    if isinstance(tokenizer, BertTokenizer):
+    if isinstance(tokenizer, MaskingTokenizer):
         masking = constant_masking(config, tokenizer)
         if form == STATIC and "rare_token" in strategies(config):
             raise ConfigError(

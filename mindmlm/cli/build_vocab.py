@@ -17,7 +17,7 @@ from mindmlm.errors import ConfigError, DataError, MindmlmError
 from mindmlm.runtime.files import write_text_atomic
 from mindmlm.tokenizers.bert import BertTokenizer, vocab_text
 from mindmlm.tokenizers.byte_level_bpe import train_byte_level_bpe
-from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
+from mindmlm.tokenizers.files import BYTE_LEVEL, GPT2
 from mindmlm.tokenizers.vocab_extension import extend_vocab, frequent_divided_words
 from mindmlm.tokenizers.vocab_training import train_vocab
 
@@ -34,6 +34,9 @@ examples:
     python tools/build_vocab.py --input_file news.txt --output_file vocab.txt --vocab_size 21128
   GPT-2's byte-level BPE, vocab.json and merges.txt in a folder
     python tools/build_vocab.py --input_file news.txt --output_file bpe --algorithm bpe
+  the same with RoBERTa's special tokens
+    python tools/build_vocab.py --input_file news.txt --output_file bpe --algorithm bpe \\
+        --tokenizer RobertaTokenizer
   add the words of a list
     python tools/build_vocab.py --extend vocab.txt --words terms.txt --output_file new.txt
   add the 500 words that are divided most often in a text
@@ -58,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--on_error", choices=["raise", "skip"], default="raise", help="what faulty text does")
     add("--output_file", type=Path, required=True, help="the vocab.txt; with bpe a folder")
     add("--algorithm", choices=["wordpiece", "bpe"], default="wordpiece", help="default wordpiece")
+    add("--tokenizer", choices=[*BYTE_LEVEL], help="bpe: special tokens; default GPT2Tokenizer")
     add("--vocab_size", type=int, default=8000, help="most tokens of a trained one; default 8000")
     add("--do_lower_case", type=_boolean, default=True, help="default True")
     add("--extend", type=Path, metavar="VOCAB", help="add to this vocab.txt instead of training")
@@ -92,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
+    if options.tokenizer and options.algorithm != "bpe":
+        raise ConfigError(f"--tokenizer {options.tokenizer}: add --algorithm bpe")
     if options.extend is None:
         if options.words or options.add:
             raise ConfigError("--words and --add need --extend VOCAB, the vocabulary to add to")
@@ -128,7 +134,9 @@ def _extend(options: argparse.Namespace) -> None:
 
 
 def _train_bpe(options: argparse.Namespace) -> None:
-    tokenizer = GPT2Tokenizer.of_bpe(train_byte_level_bpe(_lines(options), options.vocab_size))
+    kind = BYTE_LEVEL[options.tokenizer or GPT2]
+    bpe = train_byte_level_bpe(_lines(options), options.vocab_size, kind.special)
+    tokenizer = kind.of_bpe(bpe)
     _report(save_tokenizer(tokenizer, options.output_file)[0], tokenizer.vocab_size)
 
 

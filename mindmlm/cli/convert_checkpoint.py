@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mindmlm.conversion.convert import Conversion
 
 _DESCRIPTION = """\
-Convert a checkpoint of BERT, GPT-2 or ELECTRA from one format to another. The input's format is
+Convert a checkpoint of BERT, RoBERTa, GPT-2 or ELECTRA to another format. The input's format is
 recognised; nothing of the input is run, and neither TensorFlow nor PyTorch is needed to read it.
 The output must not exist yet, and it appears whole or not at all.
 
@@ -83,10 +83,14 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     add(
         "--vocab_file",
         type=Path,
-        help="vocab.txt (BERT), vocab.json or tokenizer.json (GPT-2); default: the one beside the "
-        "weights",
+        help="vocab.txt (BERT), vocab.json or tokenizer.json (GPT-2, RoBERTa); default: the one "
+        "beside the weights",
     )
-    add("--merges_file", type=Path, help="GPT-2: merges.txt; default: the one beside vocab.json")
+    add(
+        "--merges_file",
+        type=Path,
+        help="GPT-2, RoBERTa: merges.txt; default: the one beside vocab.json",
+    )
     add(
         "--do_lower_case",
         type=_boolean,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mindmlm.build_data.tool_flags import in_flags
+from mindmlm.config.schema.processor import TokenizerConfig
 from mindmlm.data.doctor.examine import Diagnosis, DoctorSettings, examine
 from mindmlm.data.sources.files import READERS
 from mindmlm.data.sources.locations import Location
@@ -14,8 +15,8 @@ from mindmlm.data.sources.object_store import Access
 from mindmlm.data.sources.options import ReadOptions
 from mindmlm.data.sources.splits import resolve_evaluation, resolve_split
 from mindmlm.data.sources.stored_file import StoredFile
-from mindmlm.errors import DataError
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.errors import ConfigError, DataError
+from mindmlm.tokenizers.files import BERT, ROBERTA, MaskingTokenizer, load_tokenizer
 
 HELP = "look for what is wrong with text files"
 DESCRIPTION = """\
@@ -53,6 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_reading(parser)
     parser.add_argument("--vocab_file", metavar="FILE", type=Path, help="vocabulary to judge")
+    parser.add_argument(
+        "--tokenizer",
+        choices=[BERT, ROBERTA],
+        default=BERT,
+        help="kind of the vocabulary (default BertTokenizer; a RobertaTokenizer's vocab.json or "
+        "tokenizer.json spells every text)",
+    )
+    parser.add_argument(
+        "--merges_file",
+        metavar="FILE",
+        default="",
+        help="RobertaTokenizer: default the merges.txt beside vocab.json",
+    )
     parser.add_argument(
         "--cased", action="store_true", help="the vocabulary is cased (do_lower_case: False)"
     )
@@ -116,6 +130,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the diagnosis; 0, or 1 when there is a problem.
 
     Raises:
+        ConfigError: flags contradict each other.
         DataError: a file or the vocabulary cannot be read.
     """
     try:
@@ -132,9 +147,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _diagnose(options: argparse.Namespace) -> Diagnosis:
-    tokenizer = None
-    if options.vocab_file is not None:
-        tokenizer = BertTokenizer.from_vocab_file(options.vocab_file, not options.cased)
     reading = ReadOptions(
         file_format=options.input_format,
         max_line_bytes=options.max_line_bytes,
@@ -142,7 +154,7 @@ def _diagnose(options: argparse.Namespace) -> Diagnosis:
         csv_delimiter=options.csv_delimiter,
     )
     settings = DoctorSettings(
-        tokenizer=tokenizer,
+        tokenizer=_tokenizer(options),
         reading=reading,
         max_duplicate_share=options.max_duplicate_share,
         max_unknown_share=options.max_unk_share,
@@ -152,6 +164,30 @@ def _diagnose(options: argparse.Namespace) -> Diagnosis:
     return examine(
         _files(options, options.files, "train"), _files(options, options.eval, "eval"), settings
     )
+
+
+def _tokenizer(options: argparse.Namespace) -> MaskingTokenizer | None:
+    """Return the vocabulary that is judged, if one is named.
+
+    Raises:
+        ConfigError: a flag of the other kind of tokenizer is given.
+    """
+    is_bert = options.tokenizer == BERT
+    if not is_bert and options.cased:
+        raise ConfigError(f"--cased: {options.tokenizer} leaves text as it is; remove it")
+    if is_bert and options.merges_file:
+        raise ConfigError("--merges_file: BertTokenizer has no merges; remove it")
+    if options.vocab_file is None:
+        return None
+    section = TokenizerConfig(
+        type=options.tokenizer,
+        vocab_file=str(options.vocab_file),
+        merges_file=options.merges_file,
+        do_lower_case=not options.cased,
+    )
+    tokenizer = load_tokenizer(section)
+    assert isinstance(tokenizer, MaskingTokenizer)
+    return tokenizer
 
 
 def _files(options: argparse.Namespace, places: list[str], side: str) -> list[StoredFile]:

@@ -30,8 +30,7 @@ from mindmlm.data.sentence_pairs.store import PairStore
 from mindmlm.data.store import TokenStore
 from mindmlm.errors import ConfigError
 from mindmlm.runtime.run_folder import RunFolder
-from mindmlm.tokenizers.bert import BertTokenizer
-from mindmlm.tokenizers.files import load_tokenizer_from
+from mindmlm.tokenizers.files import MaskingTokenizer, load_tokenizer_from
 
 HELP = "show what the masking of a configuration does to its text"
 DESCRIPTION = """\
@@ -60,7 +59,7 @@ class _Job:
     """What is masked, and how."""
 
     config: RunConfig
-    tokenizer: BertTokenizer
+    tokenizer: MaskingTokenizer
     corpus: PreparedCorpus
     store: TokenStore | PairStore
     settings: MaskingSettings
@@ -138,7 +137,7 @@ def _prepare(options: argparse.Namespace) -> _Job:
             tokenizer = load_tokenizer_from(folder.root, section)
         else:
             tokenizer = training_tokenizer(config, folder, None, text)
-        assert isinstance(tokenizer, BertTokenizer)
+        assert isinstance(tokenizer, MaskingTokenizer)
         corpus = prepare_corpus(text, tokenizer, folder.dataset_cache, progress=not options.json)
     if not isinstance(corpus.train, TokenStore | PairStore):
         raise ConfigError(
@@ -166,6 +165,7 @@ def build_report(job: _Job, samples: int, preview: int) -> dict[str, Any]:
     masking = job.config.train_dataset.masking
     return {
         "strategy": masking.strategy,
+        "mask_token": job.tokenizer.mask_token,
         "strategies": strategies(job.config),
         "segmenter": segmenter(job.config),
         "masked_lm_prob": job.settings.at_step(job.step, 1).masked_lm_prob,
@@ -180,14 +180,14 @@ def build_report(job: _Job, samples: int, preview: int) -> dict[str, Any]:
 
 
 def _preview(
-    row: int, word_starts: np.ndarray, batch: MaskedBatch, tokenizer: BertTokenizer
+    row: int, word_starts: np.ndarray, batch: MaskedBatch, tokenizer: MaskingTokenizer
 ) -> dict[str, Any]:
     """Return one row as a list of [token, what the model sees, predicted, begins a word]."""
     length = int(batch.input_mask[row].sum())
     before = batch.input_ids[row].copy()
     chosen = predicted_tokens(batch)[row]
     before[chosen] = batch.masked_lm_ids[row][batch.masked_lm_weights[row] > 0]
-    token = tokenizer.id_to_token
+    token = tokenizer.token_text
     return {
         "sample_id": int(batch.sample_ids[row]),
         "tokens": [
@@ -211,7 +211,8 @@ def as_text(report: dict[str, Any], coloured: bool) -> str:
         f"{report['predicted']:,} predicted: {_percent(report['rate'])} of all tokens, "
         f"{_percent(report['rate_of_ordinary_tokens'])} of the ordinary ones, "
         f"{_percent(report['predictions_filled'])} of the places for predictions",
-        f"[MASK] {_percent(report['mask_share'])}   changed {_percent(report['changed_share'])}   "
+        f"{report['mask_token']} {_percent(report['mask_share'])}   "
+        f"changed {_percent(report['changed_share'])}   "
         f"unchanged {_percent(report['unchanged_share'])}",
         f"{_percent(report['whole_word_share'])} of the {report['words_predicted']:,} words that "
         "are touched are predicted whole",
@@ -232,7 +233,8 @@ def as_text(report: dict[str, Any], coloured: bool) -> str:
             f"{row['predicted_in_part']:>10,}   {_percent(row['rate']):>18}"
         )
     for sample in report["preview"]:
-        lines += ["", f"sample {sample['sample_id']}", _row_text(sample["tokens"], coloured)]
+        text = _row_text(sample["tokens"], report["mask_token"], coloured)
+        lines += ["", f"sample {sample['sample_id']}", text]
     return "\n".join(lines)
 
 
@@ -240,20 +242,20 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f} %"
 
 
-def _row_text(tokens: list[list[Any]], coloured: bool) -> str:
+def _row_text(tokens: list[list[Any]], mask: str, coloured: bool) -> str:
     text = ""
     for before, after, chosen, begins in tokens:
         text += "|" if begins and text else ""
-        shown = before.removeprefix("##") if not begins else before
+        shown = before.removeprefix("##") if not begins and len(before) > 2 else before
         if not chosen:
             text += shown
         elif coloured:
             colour = _CHANGED_COLOUR
-            if after == "[MASK]":
+            if after == mask:
                 colour = _MASK_COLOUR
             elif after == before:
                 colour = _KEPT_COLOUR
-            text += f"{colour}{shown}{'' if after in (before, '[MASK]') else '>' + after}{_PLAIN}"
+            text += f"{colour}{shown}{'' if after in (before, mask) else '>' + after}{_PLAIN}"
         else:
             text += f"{{{shown}}}" if after == before else f"{{{shown}->{after}}}"
     return text

@@ -8,7 +8,15 @@ from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.electra import ElectraModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.network import NetworkConfig
-from mindmlm.conversion.tables import bert, bert_pretraining, bert_qa, distilbert, electra, gpt2
+from mindmlm.conversion.tables import (
+    bert,
+    bert_pretraining,
+    bert_qa,
+    distilbert,
+    electra,
+    gpt2,
+    roberta,
+)
 from mindmlm.conversion.tables.base import NameTable
 from mindmlm.errors import CheckpointError
 from mindmlm.models.bert import parallel_plan as bert_plan
@@ -66,12 +74,12 @@ class Architecture:
         """Return the names of one library.
 
         Raises:
-            CheckpointError: it has no such model.
+            CheckpointError: the library has no such model.
         """
         for table in self.tables:
             if table.library == library:
                 return table
-        raise CheckpointError(f"{self.name}: {library} has no names for this model")
+        raise CheckpointError(f"{library} has no {self.name}, so its names cannot be given to one")
 
 
 def bert_parameters(config: BertModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
@@ -209,6 +217,13 @@ BERT_PRETRAINING = replace(
         bert_pretraining.MINDFORMERS,
     ),
 )
+ROBERTA = replace(
+    BERT,
+    name="RobertaForMaskedLM",
+    tokenizer="RobertaTokenizer",
+    example="configs/roberta/run_roberta_base.yaml",
+    tables=(roberta.HUGGINGFACE,),
+)
 BERT_QA = replace(
     BERT,
     name="BertForQuestionAnswering",
@@ -246,8 +261,13 @@ ELECTRA = Architecture(
     initial_deviation=_bert_deviation,
     may_be_new=("generator.*", "generator_head.*"),
 )
-_BY_NETWORK = {"BertConfig": BERT, "GPT2Config": GPT2, "ElectraConfig": ELECTRA}
-_BY_NAME = {kind.name: kind for kind in (BERT, BERT_PRETRAINING, BERT_QA, GPT2, ELECTRA)}
+_BY_NETWORK = {
+    "BertConfig": BERT,
+    "RobertaConfig": ROBERTA,
+    "GPT2Config": GPT2,
+    "ElectraConfig": ELECTRA,
+}
+_BY_NAME = {kind.name: kind for kind in (BERT, ROBERTA, BERT_PRETRAINING, BERT_QA, GPT2, ELECTRA)}
 
 
 def architecture_of(settings: NetworkConfig) -> Architecture:
@@ -261,7 +281,7 @@ def architecture_named(name: str) -> Architecture:
 
 
 def architecture_with(parameters: Iterable[str]) -> Architecture:
-    """Return the architecture that parameters of these names (ours) belong to."""
+    """Return an architecture with parameters of these names (ours), BERT for RoBERTa as well."""
     names = set(parameters)
     if _QA_HEAD in names:
         return BERT_QA

@@ -14,7 +14,7 @@ from mindmlm.conversion.settings_checks import (
 from mindmlm.errors import CheckpointError
 
 # Ours -> theirs; the two names are the same unless said so here.
-_SAME_KEYS = (
+SAME_KEYS = (
     "vocab_size",
     "hidden_size",
     "num_hidden_layers",
@@ -26,9 +26,9 @@ _SAME_KEYS = (
     "type_vocab_size",
     "initializer_range",
 )
-_REQUIRED = _SAME_KEYS[:5]
+REQUIRED = SAME_KEYS[:5]
 # Keys that would change what the model computes, with the one value that is BERT here.
-_FIXED = {
+FIXED = {
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
@@ -43,9 +43,9 @@ def bert_settings(content: Mapping[str, Any], where: str) -> BertModelConfig:
     Raises:
         CheckpointError: a key is missing, or asks for something that BERT here cannot do.
     """
-    check_required(content, _REQUIRED, where)
-    check_fixed(content, _FIXED, where, "BERT")
-    known = {key: content[key] for key in _SAME_KEYS if key in content}
+    check_required(content, REQUIRED, where)
+    check_fixed(content, FIXED, where, "BERT")
+    known = {key: content[key] for key in SAME_KEYS if key in content}
     known["hidden_act"] = activation_of(content, "hidden_act", "gelu", where)
     known["layer_norm_eps"] = content.get("layer_norm_eps", DEFAULT_LAYER_NORM_EPS)
     return validated(BertModelConfig, known, where)
@@ -59,12 +59,8 @@ def bert_config(
     Raises:
         CheckpointError: the model is one that transformers has no code for.
     """
-    if not settings.post_layernorm_residual:
-        raise CheckpointError(
-            "post_layernorm_residual: False: transformers has no BERT with layer norms before the "
-            "sub-layers, so this model cannot be written for it"
-        )
-    same = {key: getattr(settings, key) for key in _SAME_KEYS}
+    check_post_norm(settings, "BERT")
+    same = {key: getattr(settings, key) for key in SAME_KEYS}
     return {
         "architectures": ["BertForMaskedLM"],
         "model_type": "bert",
@@ -76,3 +72,16 @@ def bert_config(
         "position_embedding_type": "absolute",
         "torch_dtype": "float32",
     }
+
+
+def check_post_norm(settings: BertModelConfig, model: str) -> None:
+    """Refuse what transformers has no code for.
+
+    Raises:
+        CheckpointError: layer norms stand before the sub-layers.
+    """
+    if not settings.post_layernorm_residual:
+        raise CheckpointError(
+            f"post_layernorm_residual: False: transformers has no {model} with layer norms before "
+            "the sub-layers, so this model cannot be written for it"
+        )

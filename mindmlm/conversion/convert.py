@@ -279,7 +279,7 @@ def run_config(origin: Origin, is_resized: bool) -> RunConfig:
         return config
     files, rows, kind = origin.tokenizer, config.train_dataset, origin.architecture
     tokenizer = config.processor.tokenizer.model_copy(update=tokenizer_keys(files))
-    longest = min(rows.max_seq_length, origin.settings.max_position_embeddings)
+    longest = min(rows.max_seq_length, origin.settings.longest_row)
     if kind is BERT_QA and not origin.config:
         rows = _rows_of_questions(rows, longest)
     if kind is BERT_PRETRAINING and not origin.config:

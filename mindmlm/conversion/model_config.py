@@ -7,6 +7,7 @@ from typing import Any
 from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.electra import ElectraModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
+from mindmlm.config.schema.roberta import RobertaModelConfig
 from mindmlm.conversion.bert_config import bert_config, bert_settings
 from mindmlm.conversion.distilbert import ARCHITECTURE as DISTILBERT
 from mindmlm.conversion.distilbert import distilbert_config, distilbert_settings
@@ -17,9 +18,10 @@ from mindmlm.conversion.electra_config import (
 )
 from mindmlm.conversion.gpt2_config import gpt2_config, gpt2_settings
 from mindmlm.conversion.json_files import read_json_object
+from mindmlm.conversion.roberta_config import roberta_config, roberta_settings
 from mindmlm.errors import CheckpointError
 
-AnySettings = BertModelConfig | GPT2ModelConfig | ElectraModelConfig
+AnySettings = BertModelConfig | RobertaModelConfig | GPT2ModelConfig | ElectraModelConfig
 
 QUESTION_ANSWERING, PRETRAINING = "BertForQuestionAnswering", "BertForPreTraining"
 CONFIG_NAMES = ("config.json", "bert_config.json")
@@ -45,6 +47,8 @@ def read_model_config(path: Path) -> AnySettings:
     kind = content.get("model_type", "gpt2" if "n_embd" in content else "bert")
     if kind == "bert":
         return bert_settings(content, str(path))
+    if kind == "roberta":
+        return roberta_settings(content, str(path))
     if kind == "gpt2":
         return gpt2_settings(content, str(path))
     if kind == "electra":
@@ -53,8 +57,8 @@ def read_model_config(path: Path) -> AnySettings:
     if kind == "distilbert":
         return distilbert_settings(content, str(path))
     raise CheckpointError(
-        f"{path}: model_type is {kind!r}; only 'bert', 'distilbert', 'electra' and 'gpt2' can be "
-        "converted so far"
+        f"{path}: model_type is {kind!r}; only 'bert', 'roberta', 'distilbert', 'electra' and "
+        "'gpt2' can be converted so far"
     )
 
 
@@ -87,7 +91,7 @@ def huggingface_config(
         settings: of the model.
         vocab_size: rows of its word embedding.
         architecture: the name there, where one model has two.
-        special_id: [PAD] of BERT and ELECTRA, GPT-2's <|endoftext|>.
+        special_id: [PAD] of BERT and ELECTRA, GPT-2's <|endoftext|>; RoBERTa's are always the same.
 
     Raises:
         CheckpointError: the model is one that transformers has no code for.
@@ -98,4 +102,6 @@ def huggingface_config(
         return electra_config(settings, vocab_size, special_id)
     if architecture == DISTILBERT:
         return distilbert_config(settings, vocab_size, special_id)
+    if isinstance(settings, RobertaModelConfig):
+        return roberta_config(settings, vocab_size)
     return bert_config(settings, vocab_size, special_id)

@@ -8,8 +8,8 @@ from mindmlm.conversion import report as kinds
 from mindmlm.conversion.architectures import architecture_with
 from mindmlm.conversion.converted_model import ConvertedModel
 from mindmlm.errors import CheckpointError
+from mindmlm.tokenizers.byte_level import ByteLevelTokenizer
 from mindmlm.tokenizers.files import AnyTokenizer
-from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
 from mindmlm.tokenizers.vocab_extension import extend_rows, is_extension, pieces_of_new_tokens
 
 
@@ -18,10 +18,12 @@ def is_longer(old: AnyTokenizer, new: AnyTokenizer) -> bool:
 
     Then the ids of ``old`` mean the same in both.
     """
-    if isinstance(old, GPT2Tokenizer) and isinstance(new, GPT2Tokenizer):
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, ByteLevelTokenizer) and isinstance(new, ByteLevelTokenizer):
         merges = new.merges[: len(old.merges)] == old.merges
         return merges and is_extension(old.vocab, new.vocab)
-    return type(old) is type(new) and is_extension(old.vocab, new.vocab)
+    return is_extension(old.vocab, new.vocab)
 
 
 def resize_vocabulary(
@@ -60,12 +62,12 @@ def resize_vocabulary(
 
 def _pieces(old: AnyTokenizer, new: AnyTokenizer) -> list[np.ndarray]:
     """Return the old ids that each token behind the end of ``old`` was written with."""
-    if isinstance(old, GPT2Tokenizer) and isinstance(new, GPT2Tokenizer):
+    if isinstance(old, ByteLevelTokenizer) and isinstance(new, ByteLevelTokenizer):
         return [_byte_pieces(old, token) for token in new.token_bytes[old.vocab_size :]]
     return pieces_of_new_tokens(old.vocab, new.vocab)
 
 
-def _byte_pieces(old: GPT2Tokenizer, token: bytes) -> np.ndarray:
+def _byte_pieces(old: ByteLevelTokenizer, token: bytes) -> np.ndarray:
     """Return the ids of a token's text; of its bytes one by one where they are no whole text."""
     try:
         return old.encode_ids([token.decode("utf-8")])[0]

@@ -8,6 +8,7 @@ from typing import Any
 from mindmlm.config.schema.processor import TokenizerConfig
 from mindmlm.conversion.json_files import read_json_object
 from mindmlm.errors import CheckpointError
+from mindmlm.tokenizers import roberta
 from mindmlm.tokenizers.bert import (
     CLS,
     MASK,
@@ -19,10 +20,19 @@ from mindmlm.tokenizers.bert import (
     read_vocab,
 )
 from mindmlm.tokenizers.bert import VOCAB_NAME as BERT_VOCAB_NAME
+from mindmlm.tokenizers.byte_level import MERGES_NAME
+from mindmlm.tokenizers.byte_level import VOCAB_NAME as BYTE_LEVEL_VOCAB_NAME
 from mindmlm.tokenizers.byte_level_bpe import END_OF_TEXT
-from mindmlm.tokenizers.files import BERT, GPT2, AnyTokenizer, has_tokenizer, load_tokenizer
-from mindmlm.tokenizers.gpt2 import MERGES_NAME, GPT2Tokenizer
-from mindmlm.tokenizers.gpt2 import VOCAB_NAME as GPT2_VOCAB_NAME
+from mindmlm.tokenizers.files import (
+    BERT,
+    BYTE_LEVEL,
+    GPT2,
+    ROBERTA,
+    AnyTokenizer,
+    has_tokenizer,
+    kind_of,
+    load_tokenizer,
+)
 
 _TOKENIZER_NAME = "tokenizer.json"
 _CONFIG_NAME = "tokenizer_config.json"
@@ -35,8 +45,8 @@ class GivenTokenizer:
     """What is taken in place of what a folder holds; None and "" take the folder's.
 
     Attributes:
-        vocab_file: a `vocab.txt` (BERT), a `vocab.json` or `tokenizer.json` (GPT-2).
-        merges_file: a `merges.txt` (GPT-2), by default the one beside the vocabulary.
+        vocab_file: a `vocab.txt` (BERT), a `vocab.json` or `tokenizer.json` (GPT-2, RoBERTa).
+        merges_file: a `merges.txt` (GPT-2, RoBERTa), by default the one beside the vocabulary.
         do_lower_case: of BERT.
     """
 
@@ -50,12 +60,32 @@ class GivenTokenizer:
         Raises:
             CheckpointError: something of the other kind is given.
         """
-        if kind == GPT2 and self.do_lower_case is not None:
-            raise CheckpointError("--do_lower_case: GPT-2's tokenizer leaves text as it is")
+        if kind in BYTE_LEVEL and self.do_lower_case is not None:
+            raise CheckpointError(f"--do_lower_case: {kind} leaves text as it is")
         if kind == BERT and self.merges_file:
             raise CheckpointError("--merges_file: BERT's tokenizer has no merges, only a vocab.txt")
 
 
+# transformers' names of the special tokens of each kind of tokenizer.
+_SPECIAL = {
+    BERT: {
+        "pad_token": PAD,
+        "unk_token": UNK,
+        "cls_token": CLS,
+        "sep_token": SEP,
+        "mask_token": MASK,
+    },
+    GPT2: dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT),
+    ROBERTA: {
+        "bos_token": roberta.BEGIN,
+        "eos_token": roberta.END,
+        "pad_token": roberta.PAD,
+        "unk_token": roberta.UNK,
+        "cls_token": roberta.BEGIN,
+        "sep_token": roberta.END,
+        "mask_token": roberta.MASK,
+    },
+}
 NOTHING_GIVEN = GivenTokenizer()
 
 
@@ -74,7 +104,7 @@ class TokenizerFiles:
     @property
     def kind(self) -> str:
         """Its kind, `processor.tokenizer.type`."""
-        return BERT if isinstance(self.tokenizer, BertTokenizer) else GPT2
+        return kind_of(self.tokenizer)
 
     @property
     def do_lower_case(self) -> bool:
@@ -109,7 +139,7 @@ def read_tokenizer(
     Args:
         folder: with `vocab.txt`, or `vocab.json` and `merges.txt`, or `tokenizer.json`, and perhaps
             `tokenizer_config.json`.
-        kind: BertTokenizer or GPT2Tokenizer; None to go by the names of the files.
+        kind: BertTokenizer, GPT2Tokenizer or RobertaTokenizer; None to go by the files.
         given: what is taken in place of the folder's.
 
     Raises:
@@ -119,33 +149,43 @@ def read_tokenizer(
     """
     kind = kind or _kind_of(folder, given.vocab_file)
     given.check(kind)
-    if kind == GPT2:
-        return _read_gpt2(folder, given)
+    if kind in BYTE_LEVEL:
+        return _read_byte_level(folder, kind, given)
     return _read_bert(folder, given)
 
 
 def _kind_of(folder: Path, vocab_file: Path | None) -> str:
-    if vocab_file:
-        return GPT2 if vocab_file.suffix == ".json" else BERT
-    return GPT2 if has_tokenizer(folder, GPT2) else BERT
+    if vocab_file is None and has_tokenizer(folder, GPT2):
+        vocab_file = folder / BYTE_LEVEL_VOCAB_NAME
+    if vocab_file is None or vocab_file.suffix != ".json":
+        return BERT
+    return ROBERTA if _has_masks(vocab_file) else GPT2
 
 
-def _read_gpt2(folder: Path, given: GivenTokenizer) -> TokenizerFiles | None:
-    files = [folder / GPT2_VOCAB_NAME, folder / _TOKENIZER_NAME]
+def _has_masks(path: Path) -> bool:
+    """Tell whether a vocab.json or tokenizer.json has RoBERTa's special tokens."""
+    content = read_json_object(path)
+    model = content.get("model")
+    vocab = model.get("vocab") if isinstance(model, dict) else content
+    return isinstance(vocab, dict) and all(token in vocab for token in roberta.OF_ROBERTA.all)
+
+
+def _read_byte_level(folder: Path, kind: str, given: GivenTokenizer) -> TokenizerFiles | None:
+    files = [folder / BYTE_LEVEL_VOCAB_NAME, folder / _TOKENIZER_NAME]
     if not (folder / MERGES_NAME).is_file() and not given.merges_file:
         files = files[1:]
     vocab_file = given.vocab_file or next((path for path in files if path.is_file()), None)
     if vocab_file is None:
         return None
     section = TokenizerConfig(
-        type="GPT2Tokenizer",
+        type=kind,  # type: ignore[arg-type]
         vocab_file=str(vocab_file),
         merges_file=str(given.merges_file or ""),
     )
     notes = []
     if _settings(folder).get("add_prefix_space"):
         notes.append(f"{_CONFIG_NAME} sets add_prefix_space, which the tokenizer here does not do")
-    if vocab_file.name == GPT2_VOCAB_NAME and (folder / _ADDED_NAME).is_file():
+    if vocab_file.name == BYTE_LEVEL_VOCAB_NAME and (folder / _ADDED_NAME).is_file():
         notes.append(f"the tokens of {_ADDED_NAME} are left out; their rows stay in the model")
     return TokenizerFiles(load_tokenizer(section), tuple(notes))
 
@@ -211,17 +251,9 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 def tokenizer_texts(files: TokenizerFiles, max_length: int, kind: str) -> dict[str, str]:
     """Return the files that transformers' tokenizer of class ``kind`` reads: name -> content."""
-    if isinstance(files.tokenizer, GPT2Tokenizer):
-        special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
-        settings: dict[str, Any] = {"add_prefix_space": False}
-    else:
-        special = {
-            "pad_token": PAD,
-            "unk_token": UNK,
-            "cls_token": CLS,
-            "sep_token": SEP,
-            "mask_token": MASK,
-        }
+    special = _SPECIAL[files.kind]
+    settings: dict[str, Any] = {"add_prefix_space": False}
+    if files.kind == BERT:
         settings = {
             "do_lower_case": files.do_lower_case,
             "strip_accents": None,

@@ -110,6 +110,60 @@ class PackedSamples:
             self._writer.append(self._tokens[begin:end], _from_start(self._word_starts[begin:end]))
 
 
+class FullSentenceSamples:
+    """Whole lines of one or several documents, as many as fit a row.
+
+    "FULL-SENTENCES" of RoBERTa (Liu et al., 2019, section 4.2): a row goes on with the lines of the
+    next document behind a [SEP]. A line longer than a row is split, at the beginning of a word if
+    possible.
+
+    Args:
+        writer: takes the samples.
+        block: most tokens of a sample (without [CLS] and the last [SEP]).
+        sep_id: what stands between documents.
+    """
+
+    def __init__(self, writer: TokenStoreWriter, block: int, sep_id: int) -> None:
+        self._writer = writer
+        self._block = block
+        self._separator = np.array([sep_id], np.int32)
+        self._tokens: list[np.ndarray] = []
+        self._word_starts: list[np.ndarray] = []
+        self._size = 0
+
+    def add(self, tokens: np.ndarray, word_starts: np.ndarray, lengths: Sequence[int]) -> None:
+        """Append the lines of one document and write the rows that are full."""
+        begin, is_first = 0, True
+        for length in lengths:
+            for first, last in cut_blocks(word_starts, begin, begin + length, self._block):
+                self._place(tokens[first:last], _from_start(word_starts[first:last]), is_first)
+                is_first = False
+            begin += length
+
+    def finish(self) -> int:
+        """Write the last row; nothing is left out."""
+        self._write()
+        return 0
+
+    def _place(self, tokens: np.ndarray, word_starts: np.ndarray, begins_document: bool) -> None:
+        between = self._separator[: int(begins_document)]
+        if self._size + len(between) + len(tokens) > self._block:
+            self._write()
+        if self._size and len(between):
+            self._append(between, np.ones(1, np.bool_))
+        self._append(tokens, word_starts)
+
+    def _append(self, tokens: np.ndarray, word_starts: np.ndarray) -> None:
+        self._tokens.append(tokens.copy())
+        self._word_starts.append(word_starts)
+        self._size += len(tokens)
+
+    def _write(self) -> None:
+        if self._size:
+            self._writer.append(np.concatenate(self._tokens), np.concatenate(self._word_starts))
+        self._tokens, self._word_starts, self._size = [], [], 0
+
+
 def _from_start(word_starts: np.ndarray) -> np.ndarray:
     """Return a copy in which the first token begins a word: its beginning is in another sample."""
     starts = word_starts.copy()

@@ -15,8 +15,7 @@ from mindmlm.data.segmentation import (
     piece_groups,
     word_starts,
 )
-from mindmlm.tokenizers.bert import BertTokenizer
-from mindmlm.tokenizers.files import AnyTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer, MaskingTokenizer
 from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
 
 # Of a line: bool [n] "a word begins here", None = it falls back to token masking.
@@ -76,14 +75,14 @@ class CorpusEncoder:
     """Tokenizer and segmenter together; every line is encoded by itself.
 
     Args:
-        tokenizer: see `BertTokenizer`.
+        tokenizer: see `MaskingTokenizer`.
         segmenter: a name in `mindmlm.data.segmentation.SEGMENTERS`.
         options: of jieba and rjieba.
     """
 
     def __init__(
         self,
-        tokenizer: BertTokenizer,
+        tokenizer: MaskingTokenizer,
         segmenter: str,
         options: SegmenterOptions = DEFAULT_OPTIONS,
     ) -> None:

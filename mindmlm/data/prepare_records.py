@@ -22,8 +22,7 @@ from mindmlm.data.segmentation import piece_groups
 from mindmlm.data.store import FORMAT_VERSION, PAIRS, SINGLE, TokenStore, TokenStoreWriter
 from mindmlm.errors import DataError
 from mindmlm.runtime.files import write_text_atomic
-from mindmlm.tokenizers.bert import BertTokenizer
-from mindmlm.tokenizers.files import AnyTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer, MaskingTokenizer
 
 TRAIN, EVALUATION = "train", "evaluation"
 _REPORT = "report.json"
@@ -146,7 +145,7 @@ class RecordJob:
         return lowest, highest
 
     def _writers(self, folder: Path, stack: ExitStack) -> "_MaskedWriters | BlockWriters":
-        if isinstance(self.tokenizer, BertTokenizer):
+        if isinstance(self.tokenizer, MaskingTokenizer):
             return _MaskedWriters(folder, self, self.tokenizer, stack)
         sides = (TRAIN, EVALUATION)
         return BlockWriters(folder, sides, self.tokenizer, self.max_seq_length, stack)
@@ -180,7 +179,7 @@ class _MaskedWriters:
     """The stores of both sides, made when the form of the first rows is known."""
 
     def __init__(
-        self, folder: Path, job: RecordJob, tokenizer: BertTokenizer, stack: ExitStack
+        self, folder: Path, job: RecordJob, tokenizer: MaskingTokenizer, stack: ExitStack
     ) -> None:
         self._folder = folder
         self._job = job
@@ -195,7 +194,7 @@ class _MaskedWriters:
         if form == CAUSAL:
             raise DataError(
                 f"{place}: its rows have no column but input_ids, as those of a GPT-2, and the run "
-                "trains a BERT; build records with a vocab.txt"
+                "trains a BERT; build records with its tokenizer"
             )
         return originals(form, columns, place)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindmlm.data.blocks import LineSamples, PackedSamples, SampleMaker
+from mindmlm.data.blocks import FullSentenceSamples, LineSamples, PackedSamples, SampleMaker
 from mindmlm.data.causal.blocks import CountedSamples, causal_samples
 from mindmlm.data.packing import IsolatedSamples
 from mindmlm.data.segmentation import DEFAULT_OPTIONS, SegmenterOptions, piece_groups
@@ -24,7 +24,7 @@ class SampleSettings:
     """How text becomes samples.
 
     Attributes:
-        sample_mode: "line" or "packed".
+        sample_mode: "line", "packed" or, for masked rows, "full_sentences".
         max_seq_length: tokens of a row: with [CLS] and [SEP] and at least 3 for BERT; for GPT-2
             those that the model reads, a sample holds one more.
         segmenter: a name in `mindmlm.data.segmentation.SEGMENTERS`. Token masking and GPT-2 need no
@@ -91,6 +91,8 @@ class SampleForm:
             return IsolatedSamples(writer, block, self.tokenizer.sep_id, self.tokenizer.cls_id)
         if self.settings.sample_mode == "packed":
             return PackedSamples(writer, block, self.tokenizer.sep_id)
+        if self.settings.sample_mode == "full_sentences":
+            return FullSentenceSamples(writer, block, self.tokenizer.sep_id)
         return LineSamples(writer, block)
 
     def evaluation_starts(self, tokens: np.ndarray, word_starts: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from mindmlm.data.masking.similar_words import SimilarWords
 from mindmlm.data.word_files import read_lines
 from mindmlm.errors import DataError
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import MaskingTokenizer
 
 _BLOCK = 1024
 _MIN_DIMENSIONS = 2
@@ -36,7 +36,7 @@ class SimilarWordSettings:
     max_words: int = 30000
 
 
-def load_similar_words(settings: SimilarWordSettings, tokenizer: BertTokenizer) -> SimilarWords:
+def load_similar_words(settings: SimilarWordSettings, tokenizer: MaskingTokenizer) -> SimilarWords:
     """Return the table; words that the vocabulary cannot write are left out.
 
     Raises:
@@ -76,7 +76,9 @@ def _antonyms(name: str) -> set[tuple[str, str]]:
     return {(one, other) for group in groups for one in group for other in group if one != other}
 
 
-def _encode(words: Sequence[str], tokenizer: BertTokenizer) -> tuple[list[np.ndarray], list[int]]:
+def _encode(
+    words: Sequence[str], tokenizer: MaskingTokenizer
+) -> tuple[list[np.ndarray], list[int]]:
     """Return the pieces of the words that can be written, no two equal, and their places."""
     pieces: list[np.ndarray] = []
     kept: list[int] = []

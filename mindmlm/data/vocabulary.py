@@ -10,8 +10,7 @@ from mindmlm.runtime.files import write_text_atomic
 from mindmlm.tokenizers.base import Tokenizer
 from mindmlm.tokenizers.bert import BertTokenizer, vocab_text
 from mindmlm.tokenizers.byte_level_bpe import train_byte_level_bpe
-from mindmlm.tokenizers.files import BERT, AnyTokenizer
-from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
+from mindmlm.tokenizers.files import BERT, BYTE_LEVEL, AnyTokenizer
 from mindmlm.tokenizers.vocab_training import train_vocab
 
 
@@ -32,13 +31,15 @@ def train_tokenizer(
     if section.type == BERT:
         vocab = train_vocab(lines, section.train_vocab_size, section.do_lower_case)
         return BertTokenizer(vocab, section.do_lower_case)
-    return GPT2Tokenizer.of_bpe(train_byte_level_bpe(lines, section.train_vocab_size))
+    kind = BYTE_LEVEL[section.type]
+    return kind.of_bpe(train_byte_level_bpe(lines, section.train_vocab_size, kind.special))
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> list[Path]:
     """Write a tokenizer's files, each whole or not at all, and return them.
 
-    `vocab.txt` for BERT, `vocab.json` and `merges.txt` for GPT-2. The folder is made when missing.
+    `vocab.txt` for BERT, `vocab.json` and `merges.txt` for GPT-2 and RoBERTa. The folder is made
+    when missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in tokenizer.texts().items():

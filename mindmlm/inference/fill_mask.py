@@ -1,4 +1,4 @@
-"""Filling in blanks: the words a masked-language model puts at [MASK]."""
+"""Filling in blanks: the words a masked-language model puts at [MASK] or <mask>."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mindspore import nn
 
 from mindmlm.errors import DataError
 from mindmlm.inference.padding import padded
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import MaskingTokenizer
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class FillMask:
     def __init__(
         self,
         model: nn.Cell,
-        tokenizer: BertTokenizer,
+        tokenizer: MaskingTokenizer,
         max_length: int,
         batch_size: int = 8,
         top_k: int = 5,
@@ -50,10 +50,11 @@ class FillMask:
     def __call__(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return `{"text", "blanks": [{"position", "candidates": [{"token", "score"}]}]}` a text.
 
-        `position` counts tokens from 0, which is [CLS]; `score` is the model's probability.
+        `position` counts tokens from 0, which is [CLS]; `score` is the model's probability. A
+        `token` of RoBERTa's has the space before it (" Paris").
 
         Raises:
-            DataError: a text is none, has no [MASK], or is longer than the model can read.
+            DataError: a text is none, has no blank, or is longer than the model can read.
         """
         encoded = [self._encode(text, number) for number, text in enumerate(texts, start=1)]
         self.model.set_train(False)
@@ -67,15 +68,16 @@ class FillMask:
             raise DataError(f"predict_data: text {number} is no text: {text!r:.40}")
         ids = self.tokenizer.encode_with_blanks(text)
         blanks = np.flatnonzero(ids == self.tokenizer.mask_id)
+        mask = self.tokenizer.mask_token
         if not len(blanks):
             raise DataError(
-                f"predict_data: text {number} ({text[:40]!r}) has no blank; write [MASK] where a "
-                "word is missing, for example '今天天气很[MASK]'"
+                f"predict_data: text {number} ({text[:40]!r}) has no blank; write {mask} where a "
+                f"word is missing, for example '今天天气很{mask}'"
             )
         if len(ids) > self.max_length:
             raise DataError(
-                f"predict_data: text {number} ({text[:40]!r}) has {len(ids)} tokens with [CLS] and "
-                f"[SEP]; this model reads at most {self.max_length} "
+                f"predict_data: text {number} ({text[:40]!r}) has {len(ids)} tokens with the "
+                f"two at its ends; this model reads at most {self.max_length} "
                 "(model.model_config.max_position_embeddings)"
             )
         return Encoded(text, ids, blanks)
@@ -98,7 +100,7 @@ class FillMask:
         shifted = np.exp(logits - logits.max())
         scores = shifted / shifted.sum()
         for token_id in np.argsort(-scores, kind="stable")[: self.top_k]:
-            token = self.tokenizer.id_to_token(int(token_id))
+            token = self.tokenizer.token_text(int(token_id))
             yield {"token": token, "score": float(scores[token_id])}
 
 

@@ -13,7 +13,8 @@ from mindmlm.data.question_answering.inputs import as_asked
 from mindmlm.data.question_answering.prepare import SPECIAL_TOKENS, FeatureSettings
 from mindmlm.data.question_answering.windows import window_bounds
 from mindmlm.models.bert.question_answering import BertForQuestionAnswering
-from mindmlm.tokenizers.bert import BertTokenizer, TokenizedText
+from mindmlm.tokenizers.base import TokenizedText
+from mindmlm.tokenizers.bert import BertTokenizer
 
 # Question, its tokens, those of its context, first token of a window and the one behind the last.
 _Row = tuple[int, np.ndarray, TokenizedText, int, int]

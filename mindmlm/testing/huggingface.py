@@ -4,14 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mindmlm.conversion.architectures import BERT
+from mindmlm.conversion.architectures import BERT, Architecture
 
 
-def huggingface_name(name: str) -> str:
-    """Hugging Face's name of our parameter `name` (a post-layer-norm BertForMaskedLM's)."""
-    return BERT.table("huggingface").recipes([name])[name].theirs
+def huggingface_name(name: str, architecture: Architecture = BERT) -> str:
+    """Hugging Face's name of our parameter `name` (of a model with post-layer-norm)."""
+    return architecture.table("huggingface").recipes([name])[name].theirs
 
 
-def from_huggingface(state: Mapping[str, np.ndarray], names: list[str]) -> dict[str, np.ndarray]:
+def from_huggingface(
+    state: Mapping[str, np.ndarray], names: list[str], architecture: Architecture = BERT
+) -> dict[str, np.ndarray]:
     """Values of our parameters `names` out of a Hugging Face state of numpy arrays."""
-    return {name: np.asarray(state[huggingface_name(name)]) for name in names}
+    return {name: np.asarray(state[huggingface_name(name, architecture)]) for name in names}

@@ -1,9 +1,23 @@
 """What every tokenizer can do, whatever its vocabulary is made of."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class TokenizedText:
+    """Pieces of one text, without special tokens.
+
+    Attributes:
+        ids: int32 [n], positions in the vocabulary.
+        offsets: int32 [n, 2], first and one-past-last character in the original text.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
 
 
 class Tokenizer(Protocol):

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from tokenizers import Encoding, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 
 from mindmlm.errors import DataError
+from mindmlm.tokenizers.base import TokenizedText
 from mindmlm.tokenizers.characters import contains_cjk
 from mindmlm.tokenizers.ideographs import IdeographEncoder
 
@@ -20,19 +20,6 @@ PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
 CONTINUATION_PREFIX = "##"
 MAX_CHARACTERS_PER_WORD = 100
-
-
-@dataclass(frozen=True)
-class TokenizedText:
-    """Pieces of one text, without [CLS] and [SEP].
-
-    Attributes:
-        ids: int32 [n], positions in the vocabulary.
-        offsets: int32 [n, 2], first and one-past-last character in the original text.
-    """
-
-    ids: np.ndarray
-    offsets: np.ndarray
 
 
 class BertTokenizer:
@@ -45,6 +32,8 @@ class BertTokenizer:
         vocab: the tokens; the place in the list is the id. Holds `SPECIAL_TOKENS`.
         do_lower_case: lower the text and strip accents, as the uncased models do.
     """
+
+    mask_token = MASK
 
     def __init__(self, vocab: Sequence[str], do_lower_case: bool = True) -> None:
         self.vocab = list(vocab)
@@ -99,6 +88,10 @@ class BertTokenizer:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, np.int32) for encoding in encodings]
 
+    def encode_words(self, words: Sequence[str]) -> list[np.ndarray]:
+        """Return int32 [n] ids of words as they may stand in a text: those of `encode_ids`."""
+        return self.encode_ids(words)
+
     def encode_with_blanks(self, text: str) -> np.ndarray:
         """Return int32 [n] ids `[CLS] ... [SEP]`; a literal "[MASK]" in ``text`` is a blank."""
         ids = [self.cls_id]
@@ -107,6 +100,10 @@ class BertTokenizer:
                 ids.append(self.mask_id)
             ids += encoding.ids
         return np.array([*ids, self.sep_id], np.int32)
+
+    def token_text(self, token_id: int) -> str:
+        """Return what a token is shown as to people: itself."""
+        return self.id_to_token(token_id)
 
     def id_to_token(self, token_id: int) -> str:
         """Return the token of an id.

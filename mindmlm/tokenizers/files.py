@@ -6,18 +6,32 @@ from typing import Any
 from mindmlm.config.schema.processor import TokenizerConfig
 from mindmlm.errors import DataError
 from mindmlm.tokenizers.bert import VOCAB_NAME, BertTokenizer
-from mindmlm.tokenizers.gpt2 import MERGES_NAME, GPT2Tokenizer
-from mindmlm.tokenizers.gpt2 import VOCAB_NAME as VOCAB_JSON_NAME
-from mindmlm.tokenizers.gpt2_files import is_tokenizer_json
+from mindmlm.tokenizers.byte_level import MERGES_NAME, ByteLevelTokenizer
+from mindmlm.tokenizers.byte_level import VOCAB_NAME as VOCAB_JSON_NAME
+from mindmlm.tokenizers.byte_level_files import is_tokenizer_json
+from mindmlm.tokenizers.gpt2 import GPT2Tokenizer
+from mindmlm.tokenizers.roberta import RobertaTokenizer
 
-AnyTokenizer = BertTokenizer | GPT2Tokenizer
-BERT, GPT2 = "BertTokenizer", "GPT2Tokenizer"
+MaskingTokenizer = BertTokenizer | RobertaTokenizer
+"""Those with a token that hides others."""
+AnyTokenizer = MaskingTokenizer | GPT2Tokenizer
+BERT, GPT2, ROBERTA = "BertTokenizer", GPT2Tokenizer.kind, RobertaTokenizer.kind
+BYTE_LEVEL: dict[str, type[GPT2Tokenizer] | type[RobertaTokenizer]] = {
+    GPT2: GPT2Tokenizer,
+    ROBERTA: RobertaTokenizer,
+}
+"""Kind -> class of the tokenizers with merges."""
 
 TOKENIZER_FILES: dict[str, tuple[str, ...]] = {
     BERT: (VOCAB_NAME,),
-    GPT2: (VOCAB_JSON_NAME, MERGES_NAME),
+    **dict.fromkeys(BYTE_LEVEL, (VOCAB_JSON_NAME, MERGES_NAME)),
 }
 """Kind -> the names of its files in a folder, that of the vocabulary first."""
+
+
+def kind_of(tokenizer: AnyTokenizer) -> str:
+    """Return `processor.tokenizer.type` of a tokenizer."""
+    return tokenizer.kind if isinstance(tokenizer, ByteLevelTokenizer) else BERT
 
 
 def load_tokenizer(section: TokenizerConfig) -> AnyTokenizer:
@@ -29,16 +43,17 @@ def load_tokenizer(section: TokenizerConfig) -> AnyTokenizer:
     vocab_file = Path(section.vocab_file)
     if section.type == BERT:
         return BertTokenizer.from_vocab_file(vocab_file, section.do_lower_case)
+    byte_level = BYTE_LEVEL[section.type]
     if section.merges_file:
-        return GPT2Tokenizer.from_files(vocab_file, Path(section.merges_file))
+        return byte_level.from_files(vocab_file, Path(section.merges_file))
     if is_tokenizer_json(vocab_file):
-        return GPT2Tokenizer.from_tokenizer_json(vocab_file)
+        return byte_level.from_tokenizer_json(vocab_file)
     beside = vocab_file.with_name(MERGES_NAME)
     if not beside.is_file():
         raise DataError(
             f"{vocab_file}: there is no {MERGES_NAME} beside it; name its merges with --merges_file"
         )
-    return GPT2Tokenizer.from_files(vocab_file, beside)
+    return byte_level.from_files(vocab_file, beside)
 
 
 def load_tokenizer_from(folder: Path, section: TokenizerConfig) -> AnyTokenizer:
@@ -49,7 +64,7 @@ def load_tokenizer_from(folder: Path, section: TokenizerConfig) -> AnyTokenizer:
     """
     names = TOKENIZER_FILES[section.type]
     named = {"vocab_file": str(folder / names[0]), "merges_file": ""}
-    if section.type == GPT2:
+    if section.type in BYTE_LEVEL:
         named["merges_file"] = str(folder / MERGES_NAME)
     return load_tokenizer(section.model_copy(update=named))
 
@@ -63,4 +78,4 @@ def tokenizer_from_setup(setup: dict[str, Any]) -> AnyTokenizer:
     """Rebuild a tokenizer in another process from what its ``setup()`` returned there."""
     if setup["type"] == BERT:
         return BertTokenizer(setup["vocab"], setup["do_lower_case"])
-    return GPT2Tokenizer(setup["vocab"], setup["merges"])
+    return BYTE_LEVEL[setup["type"]](setup["vocab"], setup["merges"])

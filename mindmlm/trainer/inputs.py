@@ -16,7 +16,7 @@ from mindmlm.data.vocabulary import save_tokenizer
 from mindmlm.errors import CheckpointError, ConfigError
 from mindmlm.runtime.run_folder import RunFolder
 from mindmlm.tokenizers.base import Tokenizer
-from mindmlm.tokenizers.files import BERT, GPT2, TOKENIZER_FILES
+from mindmlm.tokenizers.files import BERT, BYTE_LEVEL, TOKENIZER_FILES
 from mindmlm.trainer.datasets import QUESTIONS, TEXT_FIELD, TEXTS, write_dataset
 
 TRAIN, EVALUATION, TOKENIZER = "train_dataset", "eval_dataset", "tokenizer"
@@ -24,6 +24,7 @@ _QUESTION_ANSWERING = "QuestionAnsweringTrainer"
 _ARCHITECTURES = {
     "BertForMaskedLM": "fill_mask",
     "BertForPreTraining": "fill_mask",
+    "RobertaForMaskedLM": "fill_mask",
     "BertForQuestionAnswering": "question_answering",
     "ElectraForPreTraining": "replaced_tokens",
     "GPT2LMHeadModel": "text_generation",
@@ -94,7 +95,7 @@ def tokenizer_settings(tokenizer: Any, expected: str, folder: Path) -> list[Sett
     if kind == BERT:
         lower = description["do_lower_case"]
         settings.append(Setting(origin, f"{_TOKENIZER}.do_lower_case", lower))
-    if kind == GPT2:
+    if kind in BYTE_LEVEL:
         settings.append(Setting(origin, f"{_TOKENIZER}.merges_file", ""))
     return settings
 

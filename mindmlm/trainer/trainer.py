@@ -56,12 +56,14 @@ class Trainer:
             `args` or the model's name says.
         model: the name of a shipped configuration (`bert_tiny_zh` is configs/bert/
             run_bert_tiny_zh.yaml), the description of a network (a `BertModelConfig`,
-            `GPT2ModelConfig`, `ModelConfig` or dict), or a network, which is trained in place.
+            `RobertaModelConfig`, `GPT2ModelConfig`, `ModelConfig` or dict), or a network, which is
+            trained in place.
         train_dataset: a path as `train_dataset.data_loader.dataset_dir` is written; or texts (for
             question answering mappings with question, context and answers), any iterable: it is
             read once, as a stream, into a file below `output_dir`.
         eval_dataset: the same, to judge on.
-        tokenizer: a vocabulary's path or folder, or a `BertTokenizer` or `GPT2Tokenizer`.
+        tokenizer: a vocabulary's path or folder, or a `BertTokenizer`, `GPT2Tokenizer`
+            or `RobertaTokenizer`.
         optimizers: (parameters) -> an `AdamW` or one of a class derived from it.
         callbacks: objects of classes derived from `mindmlm.training.loop.Callback`.
         compute_metrics: (`EvaluationResult`) -> further measures by name.

@@ -30,6 +30,10 @@ QUESTIONS = [
     f"{LOADER}.type=SQuADDataLoader", "train_dataset.max_seq_length=384",
 ]  # fmt: skip
 PAIRS = ["model.arch.type=BertForPreTraining", "train_dataset.sentence_pairs=nsp"]
+ROBERTA = [
+    "model.model_config.type=RobertaConfig", "model.arch.type=RobertaForMaskedLM",
+    "processor.tokenizer.type=RobertaTokenizer",
+]  # fmt: skip
 USER_DICT = "processor.user_dict={folder}/words.txt"
 CASES = [
     ("processor.user_dict", ["processor.segmenter=none", USER_DICT], [USER_DICT]),
@@ -64,6 +68,13 @@ CASES = [
      [f"{LOADER}.max_line_bytes=9"]),
     ("processor.tokenizer.do_lower_case", [*GPT2, "processor.tokenizer.do_lower_case=False"],
      ["processor.tokenizer.do_lower_case=False"]),
+    ("processor.segmenter", [*ROBERTA, "processor.segmenter=rjieba"],
+     [*ROBERTA, "processor.segmenter=none"]),
+    ("processor.tokenizer.do_lower_case", [*ROBERTA, "processor.tokenizer.do_lower_case=False"],
+     ROBERTA),
+    ("train_dataset.attend_across_documents",
+     ["train_dataset.sample_mode=line", "train_dataset.attend_across_documents=False"],
+     ["train_dataset.sample_mode=packed", "train_dataset.attend_across_documents=False"]),
     (f"{MASKING}.strategy", [*GPT2, f"{MASKING}.strategy=token"], [f"{MASKING}.strategy=token"]),
     ("train_dataset.bucket_lengths", [*GPT2, "train_dataset.bucket_lengths=[16]"],
      ["train_dataset.bucket_lengths=[16]"]),

@@ -129,6 +129,12 @@ RULES = {
         "must ascend and stay below max_seq_length 64",
         [f"{DATA}max_seq_length=64", f"{DATA}bucket_lengths=[16,63]"],
     ),
+    "full_sentences_are_masked_rows": (
+        [f"{DATA}sample_mode=full_sentences", f"{DATA}attend_across_documents=False"],
+        f"{DATA}attend_across_documents",
+        "sample_mode full_sentences joins them",
+        [f"{DATA}sample_mode=full_sentences"],
+    ),
     "records_have_a_vocabulary": (
         [f"{DATA}data_loader.type=MindDataset", f"{DATA}data_loader.dataset_dir=here.txt"],
         "processor.tokenizer.vocab_file",

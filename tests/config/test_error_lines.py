@@ -78,8 +78,8 @@ def lines_for(path, text, **arguments):
         ),
         (
             "model: {arch: {type: BertForTraining}}\n",
-            ":1: model.arch.type: expected one of BertForMaskedLM, BertForPreTraining, "
-            "BertForQuestionAnswering, GPT2LMHeadModel, ElectraForPreTraining, "
+            ":1: model.arch.type: expected one of BertForMaskedLM, RobertaForMaskedLM, "
+            "BertForPreTraining, BertForQuestionAnswering, GPT2LMHeadModel, ElectraForPreTraining, "
             "got 'BertForTraining'",
         ),
         ("hidden_size: 3\n", "did you mean model.model_config.hidden_size?"),

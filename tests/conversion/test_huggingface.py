@@ -281,7 +281,7 @@ def test_nan_is_reported(huggingface_folder, tmp_path, imported) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "roberta"}, "model_type is 'roberta'"),
+        ({"model_type": "camembert"}, "model_type is 'camembert'"),
         ({"hidden_act": "swish"}, "hidden_act is 'swish'"),
         ({"position_embedding_type": "relative_key"}, "computes with 'absolute' only"),
         ({"is_decoder": True}, "is_decoder is True"),

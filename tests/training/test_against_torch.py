@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mindmlm import build
+from mindmlm.conversion.architectures import architecture_of
 from mindmlm.optim.moments import is_decayed
 from mindmlm.testing.huggingface import huggingface_name
 
@@ -24,31 +25,45 @@ OPTIONS = (
 )
 
 
-def huggingface_model(run):
+KINDS = {
+    "small_run": (transformers.BertConfig, transformers.BertForMaskedLM),
+    "roberta_run": (transformers.RobertaConfig, transformers.RobertaForMaskedLM),
+}
+
+
+def name_there(run, name):
+    return huggingface_name(name, architecture_of(run.config.model.settings))
+
+
+def huggingface_model(run, kind):
     model = run.config.model.settings
-    config = transformers.BertConfig(
+    config_class, model_class = KINDS[kind]
+    config = config_class(
         vocab_size=run.tokenizer.vocab_size,
         hidden_size=model.hidden_size,
         num_hidden_layers=model.num_hidden_layers,
         num_attention_heads=model.num_attention_heads,
         intermediate_size=model.intermediate_size,
         max_position_embeddings=model.max_position_embeddings,
+        type_vocab_size=model.type_vocab_size,
+        layer_norm_eps=model.layer_norm_eps,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    theirs = transformers.BertForMaskedLM(config)
-    values = {huggingface_name(name): value for name, value in run.weights().items()}
-    values["cls.predictions.decoder.weight"] = values["bert.embeddings.word_embeddings.weight"]
-    values["cls.predictions.decoder.bias"] = values["cls.predictions.bias"]
+    theirs = model_class(config)
+    values = {name_there(run, name): value for name, value in run.weights().items()}
+    table = architecture_of(model).table("huggingface")
+    values |= {tied: values[name] for tied, name in table.tied.items()}
     theirs.load_state_dict({name: torch.tensor(value) for name, value in values.items()})
     return theirs
 
 
-def torch_optimizer(theirs, names, settings):
-    parameters = dict(theirs.named_parameters())
+def torch_optimizer(theirs, run):
+    parameters, settings = dict(theirs.named_parameters()), run.config.optimizer
+    names = [value.name for value in run.model.cell.trainable_params()]
     groups = [
         {
-            "params": [parameters[huggingface_name(n)] for n in names if is_decayed(n) is decayed],
+            "params": [parameters[name_there(run, n)] for n in names if is_decayed(n) is decayed],
             "weight_decay": settings.weight_decay if decayed else 0.0,
         }
         for decayed in (True, False)
@@ -73,11 +88,11 @@ def torch_loss(theirs, micro_batches):
     return theirs(**dict(zip(names, tensors, strict=True))).loss
 
 
-def test_twenty_steps_equal_huggingface_and_torch(small_run):
-    run = small_run(*OPTIONS)
-    theirs = huggingface_model(run)
-    names = [value.name for value in run.model.cell.trainable_params()]
-    optimizer = torch_optimizer(theirs, names, run.config.optimizer)
+@pytest.mark.parametrize("kind", ["small_run", pytest.param("roberta_run", marks=pytest.mark.slow)])
+def test_twenty_steps_equal_huggingface_and_torch(kind, request):
+    run = request.getfixturevalue(kind)(*OPTIONS)
+    theirs = huggingface_model(run, kind)
+    optimizer = torch_optimizer(theirs, run)
     schedule = build.build_schedule(run.config, STEPS)
     expected, norms = [], []
     for step in range(STEPS):
@@ -95,5 +110,5 @@ def test_twenty_steps_equal_huggingface_and_torch(small_run):
     np.testing.assert_allclose([step.gradient_norm for step in results], norms, rtol=1e-4)
     values = dict(theirs.named_parameters())
     for name, ours in run.weights().items():
-        reference = values[huggingface_name(name)].detach().numpy()
+        reference = values[name_there(run, name)].detach().numpy()
         np.testing.assert_allclose(ours, reference, rtol=1e-3, atol=1e-4, err_msg=name)

@@ -26,7 +26,7 @@ from mindmlm.models.spans import Span
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.tasks.mlm import MaskedLMEvaluation, MaskedLMLoss, MaskedLMPart, batch_arrays
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import MaskingTokenizer
 from mindmlm.training.evaluation import EvaluationResult, token_measures
 
 AnyStore = SampleStore | PairStore
@@ -52,7 +52,7 @@ class MaskedLMTask(LanguageModelTask):
         return MaskedLMEvaluation(model, self.packed)
 
     def train_batches(
-        self, store: AnyStore, tokenizer: BertTokenizer, layout: BatchLayout, steps: int
+        self, store: AnyStore, tokenizer: MaskingTokenizer, layout: BatchLayout, steps: int
     ) -> TrainingBatches:
         """See `Task`; masked when they are made, unless the samples are masked rows."""
         config, section = self.config, self.config.train_dataset
@@ -96,7 +96,7 @@ class MaskedLMTask(LanguageModelTask):
         )
 
     def evaluation_batches(
-        self, store: TokenStore | PairStore, tokenizer: BertTokenizer, batch_size: int
+        self, store: TokenStore | PairStore, tokenizer: MaskingTokenizer, batch_size: int
     ) -> EvaluationBatches:
         """See `Task`."""
         vocabulary = VocabularyInfo.from_tokenizer(tokenizer)
@@ -111,8 +111,8 @@ class MaskedLMTask(LanguageModelTask):
         return token_measures(sums, "masked_accuracy")
 
     def predictor(
-        self, model: ModelOnRank, tokenizer: BertTokenizer, agreement: Agreement
+        self, model: ModelOnRank, tokenizer: MaskingTokenizer, agreement: Agreement
     ) -> Callable[[Sequence[str]], list[dict[str, Any]]]:
         """See `FillMask`; the model must be whole."""
-        positions = self.config.model.settings.max_position_embeddings
-        return FillMask(model.cell, tokenizer, positions, self.config.runner_config.batch_size)
+        longest = self.config.model.settings.longest_row
+        return FillMask(model.cell, tokenizer, longest, self.config.runner_config.batch_size)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from mindmlm.config.checks.cloud import interleaving_has_an_engine, results_go_somewhere_else
 from mindmlm.config.checks.data import (
     bucket_lengths_ascend,
+    full_sentences_are_masked_rows,
     macbert_has_words,
     macbert_replaces_words,
     mask_probabilities,
@@ -98,6 +99,7 @@ CONSISTENCY: tuple[Check, ...] = (
     pairs_have_a_head,
     pairs_have_rows,
     pairs_have_an_engine,
+    full_sentences_are_masked_rows,
     mask_probabilities,
     mixture_has_weights,
     macbert_replaces_words,

@@ -37,6 +37,24 @@ def bucket_lengths_ascend(config: RunConfig) -> Iterator[Problem]:
         )
 
 
+def full_sentences_are_masked_rows(config: RunConfig) -> Iterator[Problem]:
+    """RoBERTa's rows of whole sentences join documents; a decoder's rows have no room left over."""
+    data = config.train_dataset
+    if data.sample_mode != "full_sentences":
+        return
+    if config.trainer.type == "CausalLanguageModelingTrainer":
+        yield Problem(
+            "train_dataset.sample_mode",
+            "full_sentences makes rows for masked language models; use packed",
+        )
+    elif not data.attend_across_documents:
+        yield Problem(
+            "train_dataset.attend_across_documents",
+            "False keeps documents apart, and sample_mode full_sentences joins them; use "
+            "sample_mode packed",
+        )
+
+
 def mask_probabilities(config: RunConfig) -> Iterator[Problem]:
     """[MASK], random and unchanged share the predicted tokens."""
     masking = config.train_dataset.masking
@@ -75,8 +93,16 @@ def macbert_has_words(config: RunConfig) -> Iterator[Problem]:
 
 
 def macbert_replaces_words(config: RunConfig) -> Iterator[Problem]:
-    """Similar words take the place of whole words."""
-    if _replaces_words(config) and config.train_dataset.masking.unit == "piece":
+    """Similar words take the place of whole words of a WordPiece vocabulary."""
+    if not _replaces_words(config):
+        return
+    if config.processor.tokenizer.type == "RobertaTokenizer":
+        yield Problem(
+            "train_dataset.masking.strategy",
+            "macbert replaces words of a WordPiece vocabulary, and processor.tokenizer.type is "
+            "RobertaTokenizer; use another strategy, or BertTokenizer",
+        )
+    if config.train_dataset.masking.unit == "piece":
         yield Problem(
             "train_dataset.masking.unit",
             "macbert replaces whole words; use published or word",

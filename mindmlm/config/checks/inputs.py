@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from mindmlm.config.problems import Problem
-from mindmlm.config.schema import RunConfig
+from mindmlm.config.schema import GPT2ModelConfig, RunConfig
 
 _EXAMPLES = {
     "BertForMaskedLM": "a text with a [MASK] in it",
     "BertForPreTraining": "a text with a [MASK] in it",
+    "RobertaForMaskedLM": "a text with a <mask> in it",
     "BertForQuestionAnswering": "My name is Ada and I live in London - Where do I live?",
     "GPT2LMHeadModel": "Once upon a time",
     "ElectraForPreTraining": "the chef ate the meal",
@@ -72,7 +73,7 @@ def prediction_is_given(config: RunConfig) -> Iterator[Problem]:
 
 def one_process_fills_blanks(config: RunConfig) -> Iterator[Problem]:
     """Encoders answer as a whole model; a checkpoint of any layout loads into one."""
-    encoder = config.model.settings.type != "GPT2Config"
+    encoder = not isinstance(config.model.settings, GPT2ModelConfig)
     if config.run_mode == "predict" and encoder and config.processes > 1:
         yield Problem(
             "use_parallel",

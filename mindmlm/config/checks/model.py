@@ -10,6 +10,7 @@ from mindmlm.config.schema import RunConfig
 # Architecture -> the kind of network it stands on, and the tasks that train it.
 _KINDS = {
     "BertForMaskedLM": ("BertConfig", ("MaskedLanguageModelingTrainer", "DistillationTrainer")),
+    "RobertaForMaskedLM": ("RobertaConfig", ("MaskedLanguageModelingTrainer",)),
     "BertForPreTraining": ("BertConfig", ("MaskedLanguageModelingTrainer",)),
     "BertForQuestionAnswering": ("BertConfig", ("QuestionAnsweringTrainer",)),
     "GPT2LMHeadModel": ("GPT2Config", ("CausalLanguageModelingTrainer",)),
@@ -48,15 +49,13 @@ def rows_fit_positions(config: RunConfig) -> Iterator[Problem]:
     """The model has no embedding for a position it was not built for; predictions have no rows."""
     if config.run_mode == "predict":
         return
-    rows, positions = (
-        config.train_dataset.max_seq_length,
-        config.model.settings.max_position_embeddings,
-    )
-    if rows > positions:
+    rows, model = config.train_dataset.max_seq_length, config.model.settings
+    if rows > model.longest_row:
+        unused = f" ({model.first_position} are not used)" if model.first_position else ""
         yield Problem(
             "train_dataset.max_seq_length",
             f"rows of {rows} tokens are longer than "
-            f"model.model_config.max_position_embeddings, {positions}",
+            f"model.model_config.max_position_embeddings, {model.max_position_embeddings}{unused}",
         )
 
 

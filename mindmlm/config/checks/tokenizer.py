@@ -9,10 +9,16 @@ from mindmlm.config.schema import RunConfig
 _SECTION = "processor.tokenizer"
 _TOKENIZERS = {
     "BertConfig": "BertTokenizer",
+    "RobertaConfig": "RobertaTokenizer",
     "GPT2Config": "GPT2Tokenizer",
     "ElectraConfig": "BertTokenizer",
 }
-_LEAST_BYTE_LEVEL = 257
+# Special tokens of byte-level vocabularies.
+_SPECIAL = {
+    "GPT2Tokenizer": ("<|endoftext|>",),
+    "RobertaTokenizer": ("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
+}
+_BYTES = 256
 
 
 def tokenizer_fits_network(config: RunConfig) -> Iterator[Problem]:
@@ -32,7 +38,7 @@ def merges_are_used(config: RunConfig) -> Iterator[Problem]:
     section = config.processor.tokenizer
     if not section.merges_file:
         return
-    if section.type != "GPT2Tokenizer":
+    if section.type not in _SPECIAL:
         yield Problem(
             f"{_SECTION}.merges_file", f"{section.type} has no merges; remove it (--merges_file)"
         )
@@ -49,12 +55,15 @@ def merges_are_used(config: RunConfig) -> Iterator[Problem]:
 def trained_vocabulary_has_room(config: RunConfig) -> Iterator[Problem]:
     """Byte-level BPE has a token for every byte before it merges any."""
     section = config.processor.tokenizer
-    trains = section.type == "GPT2Tokenizer" and not section.vocab_file
-    if trains and section.train_vocab_size < _LEAST_BYTE_LEVEL:
+    special = _SPECIAL.get(section.type, ())
+    if section.vocab_file or not special:
+        return
+    least = _BYTES + len(special)
+    if section.train_vocab_size < least:
         yield Problem(
             f"{_SECTION}.train_vocab_size",
-            f"{section.train_vocab_size} is less than the 256 bytes and <|endoftext|>; at least "
-            f"{_LEAST_BYTE_LEVEL}",
+            f"{section.train_vocab_size} is less than the 256 bytes and {' '.join(special)}; at "
+            f"least {least}",
         )
 
 

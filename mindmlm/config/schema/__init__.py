@@ -23,6 +23,7 @@ from mindmlm.config.schema.network import NetworkConfig
 from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
 from mindmlm.config.schema.parallel import ParallelConfig, ParallelDegreesConfig, RecomputeConfig
 from mindmlm.config.schema.processor import ProcessorConfig, TokenizerConfig
+from mindmlm.config.schema.roberta import RobertaModelConfig
 from mindmlm.config.schema.run import RunConfig
 from mindmlm.config.schema.runner import LossScaleConfig, RunnerConfig, RunnerWrapperConfig
 
@@ -46,6 +47,7 @@ __all__ = [
     "ParallelDegreesConfig",
     "ProcessorConfig",
     "RecomputeConfig",
+    "RobertaModelConfig",
     "RunConfig",
     "RunnerConfig",
     "RunnerWrapperConfig",

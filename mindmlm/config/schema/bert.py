@@ -30,3 +30,8 @@ class BertModelConfig(NetworkConfig):
         description="Add the [CLS] pooler. Masked-language modelling does not train it; "
         "fine-tuning a classifier later wants it. BertForPreTraining has and trains it always.",
     )
+
+    @property
+    def head_act(self) -> str:
+        """Activation of the masked-language-model head."""
+        return self.hidden_act

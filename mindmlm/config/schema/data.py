@@ -161,10 +161,11 @@ class TrainDatasetConfig(Section):
         description="Tokens of one row, [CLS] and [SEP] included. GPT-2: tokens that the model "
         "reads; a sample holds one more.",
     )
-    sample_mode: Literal["line", "packed"] = Field(
+    sample_mode: Literal["line", "packed", "full_sentences"] = Field(
         default="line",
         description="`line`: one document a row, a longer one is split; `packed`: documents are "
-        "joined with [SEP] (GPT-2: <|endoftext|>) and cut into full rows.",
+        "joined with [SEP] (GPT-2: <|endoftext|>) and cut into full rows; `full_sentences`: the "
+        "same, of whole lines (RoBERTa).",
     )
     sentence_pairs: Literal["none", "nsp", "sop"] = Field(
         default="none",

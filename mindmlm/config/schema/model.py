@@ -8,6 +8,7 @@ from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.bert import BertModelConfig
 from mindmlm.config.schema.electra import ElectraModelConfig
 from mindmlm.config.schema.gpt2 import GPT2ModelConfig
+from mindmlm.config.schema.roberta import RobertaModelConfig
 
 
 def _network(value: Any) -> Any:
@@ -19,6 +20,7 @@ def _network(value: Any) -> Any:
 
 AnyNetworkConfig = Annotated[
     Annotated[BertModelConfig, Tag("BertConfig")]
+    | Annotated[RobertaModelConfig, Tag("RobertaConfig")]
     | Annotated[GPT2ModelConfig, Tag("GPT2Config")]
     | Annotated[ElectraModelConfig, Tag("ElectraConfig")],
     Discriminator(_network),
@@ -30,14 +32,15 @@ class ArchitectureConfig(Section):
 
     type: Literal[
         "BertForMaskedLM",
+        "RobertaForMaskedLM",
         "BertForPreTraining",
         "BertForQuestionAnswering",
         "GPT2LMHeadModel",
         "ElectraForPreTraining",
     ] = Field(
         default="BertForMaskedLM",
-        description="BertForMaskedLM: an encoder that fills in blanks. BertForPreTraining: one "
-        "that learns besides whether two segments belong together "
+        description="BertForMaskedLM, RobertaForMaskedLM: an encoder that fills in blanks. "
+        "BertForPreTraining: one that learns besides whether two segments belong together "
         "(`train_dataset.sentence_pairs`), with a pooler. BertForQuestionAnswering: one that finds "
         "answers in a text. GPT2LMHeadModel: a decoder that writes on. ElectraForPreTraining: an "
         "encoder that finds the tokens that a smaller one has replaced.",

@@ -65,6 +65,16 @@ class NetworkConfig(Section):
     )
 
     @property
+    def first_position(self) -> int:
+        """The position, a row of its embedding, of a row's first token."""
+        return 0
+
+    @property
+    def longest_row(self) -> int:
+        """Tokens of the longest row the model can read."""
+        return self.max_position_embeddings - self.first_position
+
+    @property
     def inner_size(self) -> int:
         """Width of the feed-forward part."""
         return self.intermediate_size or 4 * self.hidden_size

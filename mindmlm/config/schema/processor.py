@@ -12,19 +12,20 @@ from mindmlm.config.schema.types import Boolean, Integer
 class TokenizerConfig(Section):
     """The tokenizer and its vocabulary."""
 
-    type: Literal["BertTokenizer", "GPT2Tokenizer"] = Field(
+    type: Literal["BertTokenizer", "GPT2Tokenizer", "RobertaTokenizer"] = Field(
         default="BertTokenizer",
-        description="BertTokenizer: WordPiece, for BERT. GPT2Tokenizer: byte-level BPE, for GPT-2.",
+        description="BertTokenizer: WordPiece, for BERT. GPT2Tokenizer: byte-level BPE, for GPT-2. "
+        "RobertaTokenizer: the same with `<s>`, `</s>` and `<mask>`, for RoBERTa.",
     )
     vocab_file: str = Field(
         default="",
         description="The vocabulary, used unchanged: a `vocab.txt` (BertTokenizer), a `vocab.json` "
-        "or `tokenizer.json` (GPT2Tokenizer). Empty = one is trained on the training text and "
+        "or `tokenizer.json` (the other two). Empty = one is trained on the training text and "
         "written to `output_dir`.",
     )
     merges_file: str = Field(
         default="",
-        description="GPT2Tokenizer: the `merges.txt` that belongs to a `vocab.json`. Empty = the "
+        description="Byte-level BPE: the `merges.txt` that belongs to a `vocab.json`. Empty = the "
         "one beside it.",
     )
     do_lower_case: Boolean = Field(
@@ -48,7 +49,8 @@ class ProcessorConfig(Section):
         default="jieba",
         description="Where Chinese words come from: `jieba`; `rjieba`, the same in Rust; "
         "`presegmented`, white space in the text; `reference_file`; `none`, every character is a "
-        "word. ## groups are always kept together.",
+        "word. ## groups are always kept together. RobertaTokenizer: always `none`; a word begins "
+        "with a space (an ideograph is one).",
     )
     user_dict: str = Field(
         default="",

@@ -14,7 +14,7 @@ from mindmlm.conversion.writers.model_card import model_card
 from mindmlm.runtime.files import new_file
 from mindmlm.tokenizers.bert import PAD
 from mindmlm.tokenizers.byte_level_bpe import END_OF_TEXT
-from mindmlm.tokenizers.files import BERT
+from mindmlm.tokenizers.files import GPT2
 
 WEIGHTS_NAME = "model.safetensors"
 # transformers refuses a file that does not say which library's layout it has.
@@ -72,10 +72,10 @@ def description_texts(
     texts = {"config.json": json.dumps(config, indent=2) + "\n"}
     if tokenizer:
         kind = DISTILBERT_TOKENIZER if architecture == DISTILBERT else tokenizer.kind
-        texts |= tokenizer_texts(tokenizer, settings.max_position_embeddings, kind)
+        texts |= tokenizer_texts(tokenizer, settings.longest_row, kind)
     return texts
 
 
 def _special_id(files: TokenizerFiles) -> int | None:
     """Return the id of the token that `config.json` names: [PAD], or the end of a text."""
-    return files.tokenizer.token_to_id(PAD if files.kind == BERT else END_OF_TEXT)
+    return files.tokenizer.token_to_id(END_OF_TEXT if files.kind == GPT2 else PAD)

@@ -59,6 +59,12 @@ _KINDS = {
         "fill-mask",
         "AutoModelForMaskedLM",
     ),
+    "RobertaForMaskedLM": _Kind(
+        "RoBERTa with the masked-language-model head",
+        "roberta",
+        "fill-mask",
+        "AutoModelForMaskedLM",
+    ),
     "BertForQuestionAnswering": _Kind(
         "BERT with the question-answering head",
         "bert",
@@ -99,7 +105,7 @@ def model_card(
         layers=settings.num_hidden_layers,
         hidden=settings.hidden_size,
         heads=settings.num_attention_heads,
-        positions=settings.max_position_embeddings,
+        positions=settings.longest_row,
         vocab_size=settings.vocab_size,
         parameters=parameters,
         origin=f"{origin} " if origin else "",

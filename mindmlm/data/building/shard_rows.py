@@ -11,8 +11,7 @@ from mindmlm.data.building.settings import BuildSettings
 from mindmlm.data.causal.record_blocks import block_columns, blocks_of_documents
 from mindmlm.data.masking import VocabularyInfo
 from mindmlm.data.records.rows import CAUSAL, Columns
-from mindmlm.tokenizers.bert import BertTokenizer
-from mindmlm.tokenizers.files import AnyTokenizer
+from mindmlm.tokenizers.files import AnyTokenizer, MaskingTokenizer
 
 
 class ShardRows(Protocol):
@@ -33,9 +32,9 @@ def shard_rows(settings: BuildSettings, tokenizer: AnyTokenizer) -> ShardRows:
     Raises:
         ValueError: the form of the rows is not one of the tokenizer's.
     """
-    if (settings.form == CAUSAL) == isinstance(tokenizer, BertTokenizer):
+    if (settings.form == CAUSAL) == isinstance(tokenizer, MaskingTokenizer):
         raise ValueError(f"{type(tokenizer).__name__} has no {settings.form} rows")
-    if isinstance(tokenizer, BertTokenizer):
+    if isinstance(tokenizer, MaskingTokenizer):
         return MaskedShards(settings, tokenizer)
     return CausalShards(settings, tokenizer.end_id)
 
@@ -45,7 +44,7 @@ class MaskedShards:
     """Rows for BERT, in a random order, with one pass or several over the documents."""
 
     settings: BuildSettings
-    tokenizer: BertTokenizer
+    tokenizer: MaskingTokenizer
 
     def of(self, documents: EncodedDocuments, shard: int) -> tuple[int, Iterator[Columns]]:
         """See `ShardRows`."""

@@ -18,7 +18,7 @@ from mindmlm.data.doctor.unknown import UnknownFinder
 from mindmlm.data.sources.options import ReadOptions
 from mindmlm.data.sources.stored_file import StoredFile
 from mindmlm.errors import DataError
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import MaskingTokenizer
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class DoctorSettings:
         progress: show a bar on standard error.
     """
 
-    tokenizer: BertTokenizer | None = None
+    tokenizer: MaskingTokenizer | None = None
     reading: ReadOptions = field(default_factory=ReadOptions)
     max_duplicate_share: float = 0.0
     max_unknown_share: float = 0.01

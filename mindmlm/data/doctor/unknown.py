@@ -4,7 +4,7 @@ from typing import Any
 
 from mindmlm.data.doctor.findings import Histogram
 from mindmlm.data.doctor.lines import LineBatch
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import MaskingTokenizer
 
 _MAX_DISTINCT = 50_000
 # Where a token stands in its line is slow to find out, and only the examples need it.
@@ -19,7 +19,7 @@ class UnknownFinder:
         examples: unknown words that are shown.
     """
 
-    def __init__(self, tokenizer: BertTokenizer, examples: int) -> None:
+    def __init__(self, tokenizer: MaskingTokenizer, examples: int) -> None:
         self._tokenizer = tokenizer
         self._examples = examples
         self._words: dict[str, list[Any]] = {}

@@ -12,7 +12,7 @@ import numpy as np
 from mindmlm.data.masking.similar_words import SimilarWords
 from mindmlm.data.masking.terms import TermTable
 from mindmlm.data.masking.words import Which, Words, group_words
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import MaskingTokenizer
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class VocabularyInfo:
         return found
 
     @classmethod
-    def from_tokenizer(cls, tokenizer: BertTokenizer) -> "VocabularyInfo":
+    def from_tokenizer(cls, tokenizer: MaskingTokenizer) -> "VocabularyInfo":
         """Collect the fields from a tokenizer."""
         is_special = np.zeros(tokenizer.vocab_size, np.bool_)
         is_special[tokenizer.special_ids] = True

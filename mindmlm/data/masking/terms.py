@@ -8,7 +8,7 @@ import numpy as np
 from mindmlm.data.masking.piece_hash import RollingHash, fingerprint_of, hash_of
 from mindmlm.data.word_files import read_lines
 from mindmlm.errors import DataError
-from mindmlm.tokenizers.bert import BertTokenizer
+from mindmlm.tokenizers.files import MaskingTokenizer
 
 _FILTER_BITS = 16
 
@@ -34,19 +34,19 @@ class TermTable:
             self._filters[length][self._hashes[length] >> np.uint64(64 - _FILTER_BITS)] = True
 
     @classmethod
-    def from_file(cls, path: Path, tokenizer: BertTokenizer, weight: float) -> "TermTable":
+    def from_file(cls, path: Path, tokenizer: MaskingTokenizer, weight: float) -> "TermTable":
         """Read terms, one a line; what follows a tab is not looked at.
 
         Raises:
             DataError: unreadable, empty, or no term of it can be written with the vocabulary.
         """
         texts = [text.split("\t")[0].strip() for _, text in read_lines(path)]
-        known = [ids for ids in tokenizer.encode_ids(texts) if len(ids)]
+        known = [ids for ids in tokenizer.encode_words(texts) if len(ids)]
         known = [ids for ids in known if not np.isin(ids, tokenizer.special_ids).any()]
         if not known:
             raise DataError(
                 f"{path}: none of its {len(texts)} terms can be written with the vocabulary; "
-                "every one gives [UNK]"
+                f"every one gives {tokenizer.id_to_token(tokenizer.unk_id)}"
             )
         return cls(known, weight)
 

@@ -24,7 +24,8 @@ from mindmlm.data.question_answering.store import (
 )
 from mindmlm.data.question_answering.windows import span_in_window, token_span, window_bounds
 from mindmlm.errors import DataError
-from mindmlm.tokenizers.bert import BertTokenizer, TokenizedText
+from mindmlm.tokenizers.base import TokenizedText
+from mindmlm.tokenizers.bert import BertTokenizer
 
 # [CLS] question [SEP] context [SEP]
 SPECIAL_TOKENS = 3

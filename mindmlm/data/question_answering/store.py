@@ -9,7 +9,7 @@ import numpy as np
 from mindmlm.data.array_folder import ArrayFolder, ArrayFolderWriter
 from mindmlm.data.question_answering.examples import Paragraph, Question
 from mindmlm.data.store import token_dtype
-from mindmlm.tokenizers.bert import TokenizedText
+from mindmlm.tokenizers.base import TokenizedText
 
 STORE_VERSION = 1
 # The answer's place is not known, so the row has no loss.

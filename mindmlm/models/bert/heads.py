@@ -34,7 +34,7 @@ class MaskedLMHead(nn.Cell):
         super().__init__()
         size = embedding_size or config.hidden_size
         self.dense = Dense(config.hidden_size, size, config.compute_dtype)
-        self.activation = Activation(config.hidden_act)
+        self.activation = Activation(config.head_act)
         self.norm = LayerNorm(size, config.layer_norm_eps)
         self.bias = parameter((vocab_size,), "bias")
         self.decode = Matmul(config.compute_dtype)
@@ -122,3 +122,7 @@ class BertForMaskedLM(nn.Cell):
         """
         x = self.bert(None, input_ids, input_mask, segment_ids, keeps, document_ids, position_ids)
         return self.predict(x, positions)
+
+
+class RobertaForMaskedLM(BertForMaskedLM):
+    """RoBERTa (Liu et al. 2019): BERT's network, as a `RobertaModelConfig` describes it."""

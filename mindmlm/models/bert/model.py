@@ -34,6 +34,7 @@ class BertEmbeddings(nn.Cell):
         super().__init__()
         hidden = size or config.hidden_size
         self.word = parameter((vocab_size, hidden), "word")
+        self.first_position = config.first_position
         self.position = parameter((config.max_position_embeddings, hidden), "position")
         self.token_type = parameter((config.type_vocab_size, hidden), "token_type")
         self.norm = LayerNorm(hidden, config.layer_norm_eps)
@@ -60,9 +61,11 @@ class BertEmbeddings(nn.Cell):
             words = self.hold(words, ops.cast(ops.reshape(trained, (-1,)), words.dtype))
         types = self.lookup(self.token_type, ops.reshape(segment_ids, (-1,)))
         if position_ids is None:
-            positions = ops.tile(self.position[:sequence], (batch, 1))
+            first = self.first_position
+            positions = ops.tile(self.position[first : first + sequence], (batch, 1))
         else:
-            positions = self.lookup(self.position, ops.reshape(position_ids, (-1,)))
+            rows = ops.reshape(position_ids, (-1,)) + self.first_position
+            positions = self.lookup(self.position, rows)
         return self.dropout(self.norm(words + types + positions), keep)
 
 

@@ -61,8 +61,9 @@ def other_arguments(operator: Operator) -> tuple[Any, ...]:
     if kind in ("Scale", "Offset"):
         return (ms.Tensor(settings["number"], ms.float32),)
     if kind == "StridedSlice":
-        shape = operator.output.shape
-        return (0,) * len(shape), shape, (1,) * len(shape)
+        first, (rows, *others) = settings["first"], operator.output.shape
+        begin, end = (first, *(0 for _ in others)), (first + rows, *others)
+        return begin, end, (1,) * len(begin)
     if kind == "OneHot":
         return settings["depth"], ms.Tensor(1.0, ms.float32), ms.Tensor(0.0, ms.float32)
     single = {

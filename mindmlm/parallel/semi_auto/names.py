@@ -5,12 +5,14 @@ from typing import Protocol
 
 import numpy as np
 
+_OF_MASKED_ROWS = (
+    *("input_ids", "input_mask", "segment_ids", "positions", "labels", "weights"),
+    *("document_ids", "position_ids"),
+)
 # By `model.arch.type`, in the order of `batch_arrays` of its task.
 INPUTS = {
-    "BertForMaskedLM": (
-        *("input_ids", "input_mask", "segment_ids", "positions", "labels", "weights"),
-        *("document_ids", "position_ids"),
-    ),
+    "BertForMaskedLM": _OF_MASKED_ROWS,
+    "RobertaForMaskedLM": _OF_MASKED_ROWS,
     "GPT2LMHeadModel": ("input_ids", "labels", "weights", "document_ids", "position_ids"),
 }
 _LAYER_MASKS = ("keep_probabilities", "keep_attention", "keep_output")

@@ -158,10 +158,11 @@ def _one_hot(inputs: list[Value], settings: dict[str, Any]) -> Outcome:
     return Outcome((*ids.shape, depth), (*ids.cuts, cut))
 
 
-def _first_rows(inputs: list[Value], settings: dict[str, Any]) -> Outcome:
-    (x,) = inputs
+def _some_rows(inputs: list[Value], settings: dict[str, Any]) -> Outcome:
+    """`rows` rows from the row `first` on."""
+    (x,), end = inputs, settings["first"] + settings["rows"]
     _need(x.cuts[0] == 1, f"rows of {x} are cut")
-    _need(settings["rows"] <= x.shape[0], f"{x} has fewer rows than {settings['rows']}")
+    _need(end <= x.shape[0], f"{x} has fewer rows than {end}")
     return Outcome((settings["rows"], *x.shape[1:]), x.cuts)
 
 
@@ -214,5 +215,5 @@ RULES: dict[str, Rule] = {
     "Reshape": _reshape,
     **dict.fromkeys(("ReduceSum", "ReduceMax"), _reduce),
     "OneHot": _one_hot,
-    "StridedSlice": _first_rows,
+    "StridedSlice": _some_rows,
 }

@@ -78,7 +78,7 @@ def _bert_head(frame: Frame, settings: BertModelConfig, predictions: int) -> Pro
     x = build.apply("chosen", "Gather", x, build.input("positions", count), batch_dims=1)
     x = build.reshape("chosen_rows", x, (frame.batch * predictions, hidden))
     x = build.dense("dense", x, "head.dense", (hidden, hidden), dtype)
-    x = build.activation("activation", x, settings.hidden_act)
+    x = build.activation("activation", x, settings.head_act)
     x = build.norm("norm", x, "head.norm", epsilon)
     word = build.parameter("bert.embeddings.word", (frame.vocab_size, hidden))
     logits = build.matmul("decode", x, word, dtype)
@@ -118,5 +118,6 @@ def _gpt2_head(frame: Frame) -> Program:
 # By `model.arch.type`.
 PROGRAMS: dict[str, Callable[[Frame, int], NetworkPrograms]] = {
     "BertForMaskedLM": bert_programs,
+    "RobertaForMaskedLM": bert_programs,
     "GPT2LMHeadModel": gpt2_programs,
 }

@@ -187,10 +187,17 @@ def word_and_position(frame: Frame, build: Builder, prefix: str) -> list[Value]:
     table = build.parameter(f"{prefix}.word", (frame.vocab_size, hidden))
     words = build.apply("words", "Gather", table, ids, batch_dims=0)
     positions = build.parameter(f"{prefix}.position", (settings.max_position_embeddings, hidden))
+    first = settings.first_position
     if frame.packed:
+        if first:
+            positions = build.apply(
+                "used_positions", "StridedSlice", positions, first=first, rows=settings.longest_row
+            )
         numbers = build.input("position_ids", (frame.batch, frame.sequence))
         return [words, build.apply("positions", "Gather", positions, numbers, batch_dims=0)]
-    rows = build.apply("first_positions", "StridedSlice", positions, rows=frame.sequence)
+    rows = build.apply(
+        "first_positions", "StridedSlice", positions, first=first, rows=frame.sequence
+    )
     return [words, build.reshape("positions", rows, (1, frame.sequence, hidden))]
 
 

@@ -40,6 +40,16 @@ CASES = {
             f"{MODEL}hidden_act=gelu_tanh",
         ),
     ),
+    "roberta": ("roberta/run_roberta_tiny.yaml", (f"{DATA}data_loader.text_format=line",)),
+    "roberta_packed": (
+        "roberta/run_roberta_tiny.yaml",
+        (
+            f"{DATA}data_loader.text_format=line",
+            f"{DATA}sample_mode=packed",
+            f"{DATA}attend_across_documents=False",
+            f"{MODEL}hidden_act=gelu_tanh",
+        ),
+    ),
     "gpt2": ("gpt2/run_gpt2_tiny.yaml", ()),
     "gpt2_packed": (
         "gpt2/run_gpt2_tiny.yaml",
@@ -81,7 +91,10 @@ def run_of(name, options, text, folder):
 
 @pytest.mark.parametrize(
     "case",
-    [pytest.param(name, marks=pytest.mark.slow if "packed" in name else ()) for name in CASES],
+    [
+        pytest.param(name, marks=() if name in ("bert", "gpt2") else pytest.mark.slow)
+        for name in CASES
+    ],
 )
 def test_steps_of_the_engines_network_are_those_of_the_model(
     graph_mode, alone, project_root, text, tmp_path, case

@@ -236,7 +236,7 @@ def test_a_fault_in_a_plan_is_found(plan, fault):
         ("Gather", [((2, 4, 6), (2, 2, 1)), ((2, 3), (2, 1))], {"batch_dims": 1}),
         ("Reshape", [((4, 6), (1, 2))], {"shape": (24,)}),
         ("Reshape", [((2, 3, 4), (2, 1, 1))], {"shape": (3, 8)}),
-        ("StridedSlice", [((8, 4), (2, 1))], {"rows": 4}),
+        ("StridedSlice", [((8, 4), (2, 1))], {"first": 0, "rows": 4}),
         ("OneHot", [((4,), (2,))], {"depth": 5, "column_cut": 2}),
     ],
 )

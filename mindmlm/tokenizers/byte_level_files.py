@@ -6,24 +6,30 @@ from pathlib import Path
 from typing import Any
 
 from mindmlm.errors import DataError
-from mindmlm.tokenizers.byte_level_bpe import END_OF_TEXT, ByteLevelBpe
+from mindmlm.tokenizers.byte_level_bpe import ByteLevelBpe, SpecialTokens
 from mindmlm.tokenizers.byte_symbols import BYTE_SYMBOLS
 
 _VERSION_MARK = "#version"
 _SHOWN = 5
 
 
-def read_vocab_and_merges(vocab_file: Path, merges_file: Path) -> ByteLevelBpe:
+def read_vocab_and_merges(
+    vocab_file: Path, merges_file: Path, special: SpecialTokens
+) -> ByteLevelBpe:
     """Read a `vocab.json` (token -> id) and a `merges.txt` (two tokens a line).
 
+    Args:
+        vocab_file, merges_file: the files.
+        special: tokens that the vocabulary must hold, the first ones with the first ids.
+
     Raises:
-        DataError: see `GPT2Tokenizer.from_files`.
+        DataError: see `ByteLevelTokenizer.from_files`.
     """
     ids = _read_json(vocab_file)
     vocab = _tokens_in_order(vocab_file, ids)
     merges = _read_merges(merges_file)
     _check_merges(merges_file, merges, set(vocab))
-    _check_complete(vocab_file, vocab)
+    _check_complete(vocab_file, vocab, special)
     return ByteLevelBpe(vocab, [pair for _, pair in merges])
 
 
@@ -36,16 +42,20 @@ def is_tokenizer_json(path: Path) -> bool:
     return isinstance(_read_json(path).get("model"), dict)
 
 
-def read_tokenizer_json(path: Path) -> ByteLevelBpe:
-    """Read a `tokenizer.json` that Hugging Face's `tokenizers` wrote for a GPT-2.
+def read_tokenizer_json(path: Path, special: SpecialTokens) -> ByteLevelBpe:
+    """Read a `tokenizer.json` that Hugging Face's `tokenizers` wrote for a GPT-2 or a RoBERTa.
+
+    Args:
+        path: the file.
+        special: see `read_vocab_and_merges`.
 
     Raises:
-        DataError: see `GPT2Tokenizer.from_tokenizer_json`.
+        DataError: see `ByteLevelTokenizer.from_tokenizer_json`.
     """
     content = _read_json(path)
     model = content.get("model")
     if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
-        raise DataError(f"{path}: holds no BPE vocabulary; GPT2Tokenizer reads nothing else")
+        raise DataError(f"{path}: holds no BPE vocabulary, as GPT-2 and RoBERTa have")
     _check_rules(path, content, model)
     ids = dict(model.get("vocab") or {})
     for added in content.get("added_tokens") or []:
@@ -56,7 +66,7 @@ def read_tokenizer_json(path: Path) -> ByteLevelBpe:
         for number, merge in enumerate(model.get("merges") or [], start=1)
     ]
     _check_merges(path, merges, set(vocab))
-    _check_complete(path, vocab)
+    _check_complete(path, vocab, special)
     return ByteLevelBpe(vocab, [pair for _, pair in merges])
 
 
@@ -81,7 +91,7 @@ def _check_rules(path: Path, content: dict[str, Any], model: dict[str, Any]) -> 
     if unusual:
         raise DataError(
             f"{path}: divides text in another way than GPT-2 ({', '.join(unusual)}), which "
-            "GPT2Tokenizer does not do"
+            "byte-level tokenizers here do not do"
         )
 
 
@@ -104,7 +114,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         place = getattr(error, "lineno", 1)
         raise DataError(
-            f"{path}:{place}: no JSON ({error}); a GPT-2 vocabulary is a vocab.json or a "
+            f"{path}:{place}: no JSON ({error}); a byte-level vocabulary is a vocab.json or a "
             "tokenizer.json (a vocab.txt is BertTokenizer's)"
         ) from None
     if not isinstance(content, dict):
@@ -164,7 +174,7 @@ def _check_merges(
         seen[pair] = number
 
 
-def _check_complete(path: Path, vocab: list[str]) -> None:
+def _check_complete(path: Path, vocab: list[str], special: SpecialTokens) -> None:
     tokens = set(vocab)
     missing = [symbol for symbol in BYTE_SYMBOLS.values() if symbol not in tokens]
     if missing:
@@ -173,8 +183,20 @@ def _check_complete(path: Path, vocab: list[str]) -> None:
             f"{path}: {len(missing)} of the 256 bytes have no token ({shown} ...), so not every "
             "text could be spelled; this is no byte-level vocabulary"
         )
-    if END_OF_TEXT not in tokens:
+    absent = [token for token in special.all if token not in tokens]
+    if absent:
+        remedy = (
+            "this may be a GPT-2's vocabulary; take the one of the RoBERTa"
+            if special.first
+            else f"add it with the next free id, {len(vocab)}, or take the one of the GPT-2"
+        )
         raise DataError(
-            f"{path}: has no {END_OF_TEXT}, the token that ends a document; add it with the next "
-            f"free id, {len(vocab)}"
+            f"{path}: has no {' '.join(absent)}, and processor.tokenizer.type needs "
+            f"{' '.join(special.all)}; {remedy}"
+        )
+    found = vocab[: len(special.first)]
+    if found != list(special.first):
+        raise DataError(
+            f"{path}: its first tokens are {' '.join(found)}; expected {' '.join(special.first)}, "
+            "with the ids 0, 1, ..."
         )
