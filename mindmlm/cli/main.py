@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from mindmlm import __version__
-from mindmlm.cli import doctor, inspect, mask_report, report, sample
+from mindmlm.cli import convert_config, doctor, inspect, mask_report, report, sample
 from mindmlm.errors import MindmlmError
 
 COMMANDS = {
@@ -15,6 +15,7 @@ COMMANDS = {
     "mask-report": mask_report,
     "report": report,
     "inspect": inspect,
+    "convert-config": convert_config,
 }
 
 DESCRIPTION = """\
