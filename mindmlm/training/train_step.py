@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import mindspore as ms
 import numpy as np
 
-from mindmlm.optim.adamw import AdamW
-from mindmlm.optim.schedules import Schedule
+from mindmlm.optim.optimizer import Optimizer
+from mindmlm.optim.schedules import RateByStep
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import MicroBatch
 from mindmlm.parallel.pipeline import StageGradients
@@ -55,7 +55,7 @@ class StepSettings:
         gradient_factor: gradients are this many times those of the mean loss of the global batch.
     """
 
-    schedule: Schedule
+    schedule: RateByStep
     max_grad_norm: float | None
     gradient_factor: float = 1.0
 
@@ -79,7 +79,7 @@ class TrainStep:
         gradients: StageGradients,
         tied: SumTiedGradients,
         owned: OwnedParts,
-        optimizer: AdamW,
+        optimizer: Optimizer,
         counted: Sequence[bool],
         agreement: Agreement,
         settings: StepSettings,

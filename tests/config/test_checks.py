@@ -10,6 +10,7 @@ from mindmlm.config import checks, load_config
 from mindmlm.errors import ConfigError
 
 from .question_rules import QUESTION_RULES
+from .registered_rules import REGISTERED_RULES
 
 MODEL = "model.model_config."
 DATA = "train_dataset."
@@ -29,6 +30,7 @@ UNEVEN = [f"{CUTS}model_parallel=2", f"{CUTS}vocab_emb_dp=False"]
 # check -> (options refused, key named, part of the message, options just inside)
 RULES = {
     **QUESTION_RULES,
+    **REGISTERED_RULES,
     "heads_divide_hidden": (
         [f"{MODEL}hidden_size=100", f"{MODEL}num_attention_heads=3"],
         f"{MODEL}num_attention_heads",

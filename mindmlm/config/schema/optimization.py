@@ -1,10 +1,12 @@
 """Sections `optimizer` and `lr_schedule`."""
 
-from typing import Annotated, Literal
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from mindmlm.config.schema.base import Section
+from mindmlm.config.registered import OPTIMIZERS, REFUSED, SCHEDULES
+from mindmlm.config.schema.base import RegisteredSection, Section
 from mindmlm.config.schema.types import (
     Count,
     Decay,
@@ -21,16 +23,31 @@ _OPTIMIZERS = Spellings(
         "AdamW": "adamw",
         "AdamWeightDecay": "adamw",
         "FusedAdamWeightDecay": "adamw",
-    }
+    },
+    refused=REFUSED["optimizer"],
 )
-_SCHEDULES = Spellings(accepted={"constant_with_warmup": "constant"})
+_SCHEDULES = Spellings(
+    accepted={"constant_with_warmup": "constant"}, refused=REFUSED["lr_schedule"]
+)
+
+
+def _kind_of(names: Collection[str], ours: str, registered: str) -> Discriminator:
+    """Which kind of a section a mapping or an object is: ours, or MindFormers'."""
+
+    def kind(value: Any) -> str:
+        name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+        return registered if isinstance(name, str) and name in names else ours
+
+    return Discriminator(kind)
 
 
 class OptimizerConfig(Section):
     """AdamW (Loshchilov and Hutter, 2019): weight decay apart from the gradient."""
 
     type: Annotated[Literal["adamw"], BeforeValidator(_OPTIMIZERS)] = Field(
-        default="adamw", description="The optimizer. Biases and layer norms are never decayed."
+        default="adamw",
+        description="The optimizer. Biases and layer norms are never decayed. Names of "
+        "MindFormers take its arguments in place of the keys below (docs/mindformers.md).",
     )
     beta1: Decay = Field(default=0.9, description="Decay of the running mean of the gradient.")
     beta2: Decay = Field(
@@ -49,7 +66,11 @@ class LearningRateConfig(Section):
 
     type: Annotated[
         Literal["linear", "cosine", "polynomial", "constant"], BeforeValidator(_SCHEDULES)
-    ] = Field(default="linear", description="Shape of the curve after the warm-up.")
+    ] = Field(
+        default="linear",
+        description="Shape of the curve after the warm-up. Names of MindFormers take its "
+        "arguments in place of the keys below (docs/mindformers.md).",
+    )
     learning_rate: PositiveNumber = Field(
         default=5.0e-4, description="The highest rate, reached at the end of the warm-up."
     )
@@ -72,3 +93,30 @@ class LearningRateConfig(Section):
         default=1.0,
         description="Exponent of `polynomial`; 1 is a straight line, 2 falls faster at first.",
     )
+
+
+class RegisteredOptimizerConfig(RegisteredSection):
+    """An optimizer that MindFormers registers; docs/mindformers.md."""
+
+    type: Literal[tuple(OPTIMIZERS)] = Field(  # type: ignore[valid-type]
+        default="Adam", description="The optimizer."
+    )
+
+
+class RegisteredScheduleConfig(RegisteredSection):
+    """A learning-rate schedule that MindFormers registers; docs/mindformers.md."""
+
+    type: Literal[tuple(SCHEDULES)] = Field(  # type: ignore[valid-type]
+        default="CosineWithWarmUpLR", description="Shape of the curve."
+    )
+
+
+AnyOptimizerConfig = Annotated[
+    Annotated[OptimizerConfig, Tag("adamw")] | Annotated[RegisteredOptimizerConfig, Tag("Adam")],
+    _kind_of(OPTIMIZERS, "adamw", "Adam"),
+]
+AnyScheduleConfig = Annotated[
+    Annotated[LearningRateConfig, Tag("linear")]
+    | Annotated[RegisteredScheduleConfig, Tag("CosineWithWarmUpLR")],
+    _kind_of(SCHEDULES, "linear", "CosineWithWarmUpLR"),
+]
