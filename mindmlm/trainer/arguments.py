@@ -41,7 +41,7 @@ class TrainingArguments:
         per_device_eval_batch_size: rows of an evaluation batch.
         gradient_accumulation_steps: micro-batches of a step.
         learning_rate: the highest.
-        lr_scheduler_type: linear, cosine, polynomial, constant, constant_with_warmup, or a schedule of
+        lr_scheduler_type: linear, cosine, polynomial, constant, constant_with_warmup, or one of
             MindFormers (docs/mindformers.md).
         warmup_steps: steps in which the rate rises.
         warmup_ratio: the same as a part of all steps.
