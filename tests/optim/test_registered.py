@@ -115,7 +115,8 @@ def test_arguments_that_the_package_refuses_are_named():
 
 
 def made(name: str, values: dict[str, np.ndarray], **arguments):
-    parameters = [Parameter(ms.Tensor(value), name=key) for key, value in values.items()]
+    # A tensor may share the memory of the array it is made of.
+    parameters = [Parameter(ms.Tensor(value.copy()), name=key) for key, value in values.items()]
     section = RegisteredOptimizerConfig.model_validate(
         {"type": name, **NEEDED.get(name, {}), **arguments}
     )
@@ -128,7 +129,7 @@ def updates(name: str, values, gradients, rates, factor=1.0, **arguments):
         tensors = [ms.Tensor(gradient) for gradient in step.values()]
         scalars = optimizer.scalars(rate, updated)
         optimizer(*scalars, ms.Tensor(factor, ms.float32), *tensors).asnumpy()
-    return {value.name: value.asnumpy() for value in parameters}, optimizer
+    return {value.name: value.asnumpy().copy() for value in parameters}, optimizer
 
 
 @pytest.fixture(scope="module")
