@@ -224,7 +224,7 @@ CALLBACKS: Mapping[str, Registered] = MappingProxyType(
             {
                 "monitor": Argument("text", "eval_loss"),
                 "min_delta": _number(0),
-                "patience": _number(0),
+                "patience": _count(0),
                 "verbose": _switch(False),
                 "mode": Argument("text", "auto"),
                 "baseline": _number(None),

@@ -78,7 +78,8 @@ class RegisteredOptimizer(nn.Cell):
 
     def scalars(self, learning_rate: float, updates: int) -> tuple[ms.Tensor, ...]:
         """Set the learning rate; it counts updates by itself."""
-        getattr(self.inner, _RATE).set_data(ms.Tensor(learning_rate, ms.float32))
+        # In place: a kernel that takes the rate itself does not see other memory (`set_data`).
+        ops.assign(getattr(self.inner, _RATE), ms.Tensor(learning_rate, ms.float32))
         return ()
 
     def construct(self, gradient_factor: ms.Tensor, *gradients: ms.Tensor) -> ms.Tensor:
