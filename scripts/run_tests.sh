@@ -8,4 +8,5 @@ bash scripts/make_environment.sh dev
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-.venv/bin/python -m pytest -m "not slow" "$@"
+# A file of tests stays in one process: its tests share runs and compiled graphs.
+.venv/bin/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile "$@"

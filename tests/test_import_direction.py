@@ -20,7 +20,7 @@ LAYERS = (
     {"training", "inference", "planning"},
     {"build"},
     {"jobs"},
-    {"trainer"},
+    {"trainer", "integrations"},
     {"pipelines"},
     {"cli"},
     {"__main__"},
@@ -73,7 +73,7 @@ FREE_OF_MINDSPORE = (
     "cli",
 )
 # Importing these imports MindSpore.
-WITH_MINDSPORE = {"tasks", "inference", "build", "jobs"}
+WITH_MINDSPORE = {"tasks", "inference", "build", "jobs", "integrations"}
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60

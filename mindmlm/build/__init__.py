@@ -21,6 +21,7 @@ from mindmlm.build.model import (
 )
 from mindmlm.build.place import place_of
 from mindmlm.build.prediction import read_texts
+from mindmlm.build.registered import build_registered_callbacks
 from mindmlm.build.saving import Updates, layout_record, load_state, tensors_to_save
 from mindmlm.build.tasks import Corpus, Task, task_of
 from mindmlm.build.term_evaluation import build_term_evaluator
@@ -46,6 +47,7 @@ __all__ = [
     "build_evaluator",
     "build_loss_scale",
     "build_model",
+    "build_registered_callbacks",
     "build_schedule",
     "build_term_evaluator",
     "build_train_step",

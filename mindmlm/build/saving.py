@@ -8,11 +8,8 @@ from mindspore import Parameter
 
 from mindmlm.build.model import ModelOnRank, load_tensors
 from mindmlm.checkpoint import Checkpoint, Placement
-from mindmlm.optim.moments import FIRST_MOMENT, SECOND_MOMENT
 from mindmlm.parallel.division import Block
 from mindmlm.parallel.place import Place
-
-_MOMENTS = (FIRST_MOMENT, SECOND_MOMENT)
 
 
 class Updates(Protocol):
@@ -25,6 +22,10 @@ class Updates(Protocol):
     @property
     def names(self) -> Sequence[str]:
         """Of the trained parameters that are here."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What the names of its state begin with, before the name of a weight."""
 
     def state(self) -> Sequence[Parameter]:
         """Of the optimizer."""
@@ -48,11 +49,13 @@ def tensors_to_save(
     weights = [value for value in model.parameters() if division.answers_for_weight(value.name)]
     blocks = {**model.blocks(), **_state_blocks(updater)}
     answered = {
-        moment + name
-        for moment in _MOMENTS
+        kind + name
+        for kind in updater.kinds
         for name in updater.names
         if division.answers_for_state(name, model.shapes[name])
     }
+    if model.place.is_main:
+        answered |= {value.name for value in updater.state()} - _of_weights(updater)
     state = [value for value in updater.state() if value.name in answered]
     tensors = {"model": _arrays(weights), "optimizer": _arrays(state)}
     placements = {
@@ -65,17 +68,30 @@ def tensors_to_save(
 
 def load_state(updater: Updates, checkpoint: Checkpoint) -> None:
     """Fill the optimizer with its blocks of a checkpoint's state; see `load_tensors`."""
-    elsewhere = {moment + name for moment in _MOMENTS for name in updater.model.names}
+    elsewhere = {kind + name for kind in updater.kinds for name in updater.model.names}
     load_tensors(updater.state(), _state_blocks(updater), checkpoint, "optimizer", elsewhere)
 
 
 def _state_blocks(updater: Updates) -> dict[str, Block]:
+    """The block of each value of the optimizer that is here.
+
+    What has not the shape of its weight's block, or belongs to no weight, is whole on every rank.
+    """
     model = updater.model
-    return {
-        moment + name: model.division.state(name, model.shapes[name])
-        for moment in _MOMENTS
+    blocks = {
+        kind + name: model.division.state(name, model.shapes[name])
+        for kind in updater.kinds
         for name in updater.names
     }
+    for value in updater.state():
+        shape = tuple(value.shape)
+        if value.name not in blocks or blocks[value.name].shape != shape:
+            blocks[value.name] = Block.all_of(shape)
+    return blocks
+
+
+def _of_weights(updater: Updates) -> set[str]:
+    return {kind + name for kind in updater.kinds for name in updater.names}
 
 
 def _arrays(parameters: Iterable[Parameter]) -> dict[str, np.ndarray]:

@@ -189,6 +189,11 @@ class EngineUpdater:
         """Of the trained parameters that are here."""
         return [value.name for value in self.model.step.weights if value.name in self.model.shapes]
 
+    @property
+    def kinds(self) -> tuple[str, str]:
+        """What the names of the optimizer's state begin with."""
+        return self.model.step.optimizer.kinds
+
     def state(self) -> list[Parameter]:
         """Of the optimizer."""
         return self.model.state()

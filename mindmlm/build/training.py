@@ -1,5 +1,6 @@
 """Optimizer, training step and evaluation of one rank."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,16 +8,22 @@ from mindspore import Parameter
 
 from mindmlm.build.families import family_of
 from mindmlm.build.model import ModelOnRank
+from mindmlm.build.registered import build_registered_optimizer, build_registered_schedule
 from mindmlm.build.tasks import task_of
 from mindmlm.build.tasks.base import Evaluates, Samples
-from mindmlm.config.schema import RunConfig
+from mindmlm.config.schema import (
+    RegisteredOptimizerConfig,
+    RegisteredScheduleConfig,
+    RunConfig,
+)
 from mindmlm.errors import ConfigError
 from mindmlm.models.spans import Span
 from mindmlm.optim.adamw import AdamW
 from mindmlm.optim.lamb import Lamb
 from mindmlm.optim.loss_scale import LossScale
-from mindmlm.optim.moments import PART, MomentOptimizer, MomentSettings
-from mindmlm.optim.schedules import Schedule, warmup_steps
+from mindmlm.optim.moments import PART, MomentSettings
+from mindmlm.optim.optimizer import Optimizer
+from mindmlm.optim.schedules import RateByStep, Schedule, warmup_steps
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.parallelize import divide_vocabulary
 from mindmlm.parallel.pipeline import StageForward, StageGradients, StageLinks
@@ -41,12 +48,17 @@ class Updater:
     model: ModelOnRank
     gradients: StageGradients
     owned: OwnedParts
-    optimizer: MomentOptimizer
+    optimizer: Optimizer
 
     @property
     def names(self) -> list[str]:
         """Of the trained parameters that are here."""
         return self.gradients.names
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What the names of the optimizer's state begin with."""
+        return self.optimizer.kinds
 
     def state(self) -> list[Parameter]:
         """Of the optimizer."""
@@ -75,7 +87,9 @@ def build_updater(config: RunConfig, model: ModelOnRank) -> Updater:
     return Updater(model, gradients, owned, optimizer)
 
 
-def _optimizer(config: RunConfig, model: ModelOnRank, owned: OwnedParts) -> MomentOptimizer:
+def _optimizer(config: RunConfig, model: ModelOnRank, owned: OwnedParts) -> Optimizer:
+    if isinstance(config.optimizer, RegisteredOptimizerConfig):
+        return build_registered_optimizer(config.optimizer, owned.parameters)
     settings = moment_settings(config)
     if config.optimizer.type == "adamw":
         return AdamW(owned.parameters, settings)
@@ -90,6 +104,7 @@ def _optimizer(config: RunConfig, model: ModelOnRank, owned: OwnedParts) -> Mome
 def moment_settings(config: RunConfig) -> MomentSettings:
     """Constants of the optimizer."""
     section = config.optimizer
+    assert not isinstance(section, RegisteredOptimizerConfig), "refused by a check"
     return MomentSettings(section.beta1, section.beta2, section.eps, section.weight_decay)
 
 
@@ -125,13 +140,15 @@ def _first_site(stage: Span, layer: int, sites: int) -> int:
     return embeddings + sites * (layer - stage.start)
 
 
-def build_schedule(config: RunConfig, steps: int) -> Schedule:
+def build_schedule(config: RunConfig, steps: int) -> RateByStep:
     """Learning rate by step; `steps` is the length of the run.
 
     Raises:
-        ConfigError: the warm-up is longer than the schedule.
+        ConfigError: the warm-up is longer than the schedule, or MindFormers refuses an argument.
     """
     section = config.lr_schedule
+    if isinstance(section, RegisteredScheduleConfig):
+        return build_registered_schedule(section, steps)
     length = section.total_steps or steps
     warmup = warmup_steps(section.warmup_steps, section.warmup_ratio, length)
     if warmup > length:

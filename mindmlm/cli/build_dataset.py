@@ -16,11 +16,17 @@ from mindmlm.build_data.tool_flags import (
     ROWS,
     TABLE,
     VOCABULARY,
-    KeyFlag,
     in_flags,
     tool_config,
 )
-from mindmlm.cli.flag_values import part, positive, probability, shard_mb, truth
+from mindmlm.cli.flag_values import (
+    add_key_flag,
+    part,
+    positive,
+    probability,
+    shard_mb,
+    truth,
+)
 from mindmlm.config.schema import RunConfig
 from mindmlm.data.building.build import BuildResult, build_dataset
 from mindmlm.data.building.settings import BuildSettings
@@ -94,23 +100,8 @@ def build_parser() -> argparse.ArgumentParser:
             add_own(group)
         for flag in KEY_FLAGS:
             if flag.group == title:
-                _add_key(group, flag)
+                add_key_flag(group, flag)
     return parser
-
-
-def _add_key(group: argparse._ArgumentGroup, flag: KeyFlag) -> None:
-    """Add a flag whose values are read as those of its key."""
-    explanation = flag.explanation().replace("%", "%%")
-    if flag.is_list:
-        group.add_argument(
-            f"--{flag.name}", nargs="+", action="extend", metavar="X", help=explanation
-        )
-    elif flag.is_switch:
-        group.add_argument(
-            f"--{flag.name}", nargs="?", const="True", metavar="True|False", help=explanation
-        )
-    else:
-        group.add_argument(f"--{flag.name}", metavar=flag.sign, help=explanation)
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:

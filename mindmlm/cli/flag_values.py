@@ -1,8 +1,9 @@
-"""The texts of flags of `tools/build_dataset.py` as values."""
+"""Flags of the tools that read text, and their texts as values."""
 
 import argparse
 import re
 
+from mindmlm.build_data.tool_flags import KeyFlag
 from mindmlm.data.sources.base import Slice
 
 _LARGEST_SHARD_MB = 1024
@@ -67,3 +68,18 @@ def probability(text: str) -> float:
     if not 0.0 <= value <= 1.0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
     return value
+
+
+def add_key_flag(group: argparse._ArgumentGroup, flag: KeyFlag) -> None:
+    """Add a flag whose values are read as those of its key."""
+    explanation = flag.explanation().replace("%", "%%")
+    if flag.is_list:
+        group.add_argument(
+            f"--{flag.name}", nargs="+", action="extend", metavar="X", help=explanation
+        )
+    elif flag.is_switch:
+        group.add_argument(
+            f"--{flag.name}", nargs="?", const="True", metavar="True|False", help=explanation
+        )
+    else:
+        group.add_argument(f"--{flag.name}", metavar=flag.sign, help=explanation)

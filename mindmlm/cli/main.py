@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mindmlm import __version__
 from mindmlm.cli import (
     compare_report,
+    convert_config,
     distill_report,
     doctor,
     inspect,
@@ -25,6 +26,7 @@ COMMANDS = {
     "compare-report": compare_report,
     "distill-report": distill_report,
     "inspect": inspect,
+    "convert-config": convert_config,
 }
 
 DESCRIPTION = """\

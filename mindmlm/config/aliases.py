@@ -19,6 +19,7 @@ from mindmlm.config.nodes import (
     put,
     to_python,
 )
+from mindmlm.config.registered import OPTIMIZERS, SCHEDULES
 
 CALLBACK_NAMES = {"CheckpointMointor": "CheckpointMonitor"}
 _DEFAULT_MAX_GRAD_NORM = 1.0
@@ -114,6 +115,23 @@ def resolve_aliases(layer: Mapping, below: Mapping) -> list[str]:
         for target, value in expanded.items():
             lines += place_value(layer, target, value, alias.path)
     return lines
+
+
+def without_other_kind(below: Mapping, layer: Mapping) -> Mapping:
+    """Return `below` without sections of which `layer` wants another kind.
+
+    The arguments of one of MindFormers' classes are not those of ours, so a file that names such a
+    class in `optimizer` or `lr_schedule` begins the section anew, and one that goes back to ours.
+    """
+    kept = dict(below.entries)
+    for section, names in (("optimizer", OPTIMIZERS), ("lr_schedule", SCHEDULES)):
+        wanted, found = (find(tree, f"{section}.type") for tree in (layer, below))
+        if isinstance(wanted, Scalar) and isinstance(wanted.value, str):
+            before = found.value if isinstance(found, Scalar) else None
+            registered = (wanted.value in names, before in names)
+            if registered != (False, False) and wanted.value != before:
+                kept.pop(section, None)
+    return Mapping(below.origin, kept)
 
 
 def place_value(layer: Mapping, path: str, node: Node, written_as: str) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mindmlm.config.aliases import resolve_aliases
+from mindmlm.config.aliases import resolve_aliases, without_other_kind
 from mindmlm.config.checks import (
     check_consistency,
     check_device,
@@ -84,10 +84,10 @@ def load_config(
     lines: list[str] = []
     for layer in _layers(path, layers):
         lines += resolve_aliases(layer, tree)
-        tree = merge(tree, layer)
+        tree = merge(without_other_kind(tree, layer), layer)
     layer, contradictions = option_layer(options, dotted or {})
     lines += contradictions + resolve_aliases(layer, tree)
-    tree = merge(tree, layer)
+    tree = merge(without_other_kind(tree, layer), layer)
     flags = flags or {}
     layer, contradictions = flag_layer(flags, _run_mode(tree, flags))
     lines += contradictions

@@ -45,12 +45,8 @@ class ReadReport:
 
     def summary(self) -> str:
         """Return one line of text, and one more for each reason something was left out."""
-        lines = [
-            f"{self.documents:,} documents ({self.lines:,} lines, {self.bytes_read:,} bytes, "
-            f"{self.files} files) -> {self.samples:,} samples, {self.tokens:,} tokens"
-        ]
-        for reason, count in sorted(self.skipped.items()):
-            lines.append(f"  skipped {count:,}: {reason} (first: {self.examples[reason][0]})")
+        first, *lines = self.text_summary().split("\n")
+        lines.insert(0, f"{first} -> {self.samples:,} samples, {self.tokens:,} tokens")
         if self.fallback_lines:
             lines.append(
                 f"  {self.fallback_lines:,} of {self.segmented_lines:,} lines fell back to token "
@@ -60,6 +56,16 @@ class ReadReport:
             lines.append(f"  {self.divided_documents:,} documents were divided: too large")
         if self.dropped_tokens:
             lines.append(f"  {self.dropped_tokens:,} tokens at the end fill no block: left out")
+        return "\n".join(lines)
+
+    def text_summary(self) -> str:
+        """Return `summary` for those who make no samples of the text."""
+        lines = [
+            f"{self.documents:,} documents ({self.lines:,} lines, {self.bytes_read:,} bytes, "
+            f"{self.files} files)"
+        ]
+        for reason, count in sorted(self.skipped.items()):
+            lines.append(f"  skipped {count:,}: {reason} (first: {self.examples[reason][0]})")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -169,6 +169,13 @@ class _TrainingJob:
                     f"is {value!r} now, so it would not be the same run; use the old settings, "
                     "or --run_mode finetune to take the weights only"
                 )
+        before = start.config.get("optimizer", {}).get("type", "adamw")
+        if before != self.config.optimizer.type:
+            raise CheckpointError(
+                f"{start.path}: cannot go on from here: optimizer.type was {before} and is "
+                f"{self.config.optimizer.type} now, which keeps another state; use the old one, or "
+                "--run_mode finetune to take the weights only"
+            )
         build.load_state(self.updater, start)
         self.state = TrainState.from_dict(start.state)
         self.began_with = start.state.get(BEGAN_WITH)
@@ -251,6 +258,7 @@ class _TrainingJob:
         ]
         if build.engine_of(self.config).evaluates:
             callbacks.append(EvaluationCallback(section.eval_monitor.eval_steps, lines))
+        callbacks += build.build_registered_callbacks(self.config, prints=is_main)
         callbacks += self.given.callbacks
         callbacks.append(CheckpointCallback(section.checkpoint_monitor.save_checkpoint_steps))
         if self.config.profile and is_main:

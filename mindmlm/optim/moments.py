@@ -62,6 +62,11 @@ class MomentOptimizer(nn.Cell):
             for value in parameters
         ]
 
+    @property
+    def kinds(self) -> tuple[str, str]:
+        """What the names of its state begin with."""
+        return FIRST_MOMENT, SECOND_MOMENT
+
     def state(self) -> tuple[Parameter, ...]:
         """First and second moments, which a checkpoint keeps."""
         return (*self.first_moments, *self.second_moments)

@@ -2,6 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class RateByStep(Protocol):
+    """Anything that knows the learning rate of a step."""
+
+    def at(self, step: int) -> float:
+        """Learning rate of the update that follows `step` finished ones."""
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,11 @@ class TrainingArguments:
         per_device_eval_batch_size: rows of an evaluation batch.
         gradient_accumulation_steps: micro-batches of a step.
         learning_rate: the highest.
-        lr_scheduler_type: linear, cosine, polynomial, constant or constant_with_warmup.
+        lr_scheduler_type: linear, cosine, polynomial, constant, constant_with_warmup, or one of
+            MindFormers (docs/mindformers.md).
         warmup_steps: steps in which the rate rises.
         warmup_ratio: the same as a part of all steps.
-        optim: adamw.
+        optim: adamw, or an optimizer of MindFormers (docs/mindformers.md).
         weight_decay: part of a weight taken off a step, times the learning rate.
         adam_beta1: decay of the mean of gradients.
         adam_beta2: decay of the mean of squared gradients.

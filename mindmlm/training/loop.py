@@ -34,6 +34,9 @@ class Run:
         evaluate: evaluates the current weights.
         save: writes a checkpoint of the current weights and returns its folder.
         phases: time by phase.
+        evaluation: result of the last evaluation.
+        finished: set by a callback that wants no more steps; the run then ends as complete, with
+            a checkpoint.
     """
 
     state: TrainState
@@ -45,6 +48,8 @@ class Run:
     evaluate: Callable[[], EvaluationResult]
     save: Callable[[], Path]
     phases: PhaseTimer
+    evaluation: EvaluationResult | None = None
+    finished: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Callback:
 def fit(run: Run, callbacks: Sequence[Callback], stop: StopFlag) -> bool:
     """Train until `run.total_steps`, or to the end of the step in which `stop.signal` is set.
 
+    A callback ends the run by `run.finished`, on all ranks in the same step.
+
     A signal that comes after the gradients of a step lets the next one run: then all ranks end
     with the same step, and it has gone through every callback, the one that saves among them.
 
@@ -91,7 +98,7 @@ def fit(run: Run, callbacks: Sequence[Callback], stop: StopFlag) -> bool:
     try:
         for callback in callbacks:
             callback.on_train_begin(run)
-        while run.state.step < run.total_steps and not interrupted:
+        while run.state.step < run.total_steps and not interrupted and not run.finished:
             finished = _one_step(run, stop)
             for callback in callbacks:
                 callback.on_step_end(run, finished)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import mindspore as ms
 import numpy as np
 
-from mindmlm.optim.moments import MomentOptimizer
-from mindmlm.optim.schedules import Schedule
+from mindmlm.optim.optimizer import Optimizer
+from mindmlm.optim.schedules import RateByStep
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.micro_batch import (
     ONE_TERM,
@@ -65,7 +65,7 @@ class StepSettings:
         terms: that the loss is made of.
     """
 
-    schedule: Schedule
+    schedule: RateByStep
     max_grad_norm: float | None
     gradient_factor: float = 1.0
     terms: tuple[LossTerm, ...] = ONE_TERM
@@ -90,7 +90,7 @@ class TrainStep:
         gradients: StageGradients,
         tied: SumTiedGradients,
         owned: OwnedParts,
-        optimizer: MomentOptimizer,
+        optimizer: Optimizer,
         counted: Sequence[bool],
         agreement: Agreement,
         settings: StepSettings,

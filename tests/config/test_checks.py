@@ -13,6 +13,7 @@ from .distillation_rules import DISTILLATION_RULES
 from .electra_rules import ELECTRA_RULES
 from .pretraining_rules import ALSO_REFUSED, PRETRAINING_RULES
 from .question_rules import QUESTION_RULES
+from .registered_rules import REGISTERED_RULES
 
 MODEL = "model.model_config."
 DATA = "train_dataset."
@@ -35,6 +36,7 @@ RULES = {
     **PRETRAINING_RULES,
     **ELECTRA_RULES,
     **DISTILLATION_RULES,
+    **REGISTERED_RULES,
     "heads_divide_hidden": (
         [f"{MODEL}hidden_size=100", f"{MODEL}num_attention_heads=3"],
         f"{MODEL}num_attention_heads",
@@ -378,29 +380,3 @@ def test_all_problems_are_reported_at_once(load):
     with pytest.raises(ConfigError) as error:
         load([f"{MODEL}num_attention_heads=5", "lr_schedule.lr_end=1"], "")
     assert len(str(error.value).splitlines()) == 2
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["type=SqlDataLoader"], "data_loader.url: SqlDataLoader needs it"),
-        (["type=SqlDataLoader", "url=sqlite:///a.db"], "data_loader.query: SqlDataLoader needs"),
-        (["url=sqlite:///a.db"], "data_loader.type: url and query are those of a table"),
-        (
-            ["type=SqlDataLoader", "url=sqlite:///a.db", "query=SELECT 1", "dataset_dir=here.txt"],
-            "dataset_dir: SqlDataLoader reads no files",
-        ),
-        (
-            ["type=SqlDataLoader", "url=sqlite:///a.db", "query=SELECT 1"],
-            "text_field: SqlDataLoader reads one column",
-        ),
-    ],
-)
-def test_a_table_is_described_whole(tmp_path, monkeypatch, options, message):
-    fields = "[a, b]" if "text_field" in message else "text"
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "here.txt").write_text("a\n")
-    content = f"train_dataset: {{data_loader: {{text_field: {fields}}}}}\n"
-    (tmp_path / "run.yaml").write_text(content)
-    with pytest.raises(ConfigError, match=message):
-        load_config("run.yaml", [f"{DATA}data_loader.{option}" for option in options])

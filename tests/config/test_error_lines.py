@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mindmlm.config import load_config
 from mindmlm.config.describe import keys
+from mindmlm.config.registered import SCHEDULES
 from mindmlm.errors import ConfigError
 
 
@@ -29,8 +30,8 @@ def lines_for(path, text, **arguments):
         ),
         (
             "lr_schedule: {type: linaer}\n",
-            ":1: lr_schedule.type: expected one of linear, cosine, polynomial, constant, got "
-            "'linaer'; did you mean linear?",
+            ":1: lr_schedule.type: expected one of linear, cosine, polynomial, constant, "
+            f"{', '.join(SCHEDULES)}, got 'linaer'; did you mean linear?",
         ),
         (
             "runner_config: {batch_size: abc}\n",

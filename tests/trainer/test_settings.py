@@ -95,7 +95,7 @@ def test_a_field_changes_its_key_and_no_other(name, monkeypatch):
     if name == "optim":
         assert found == {}
         with pytest.raises(ConfigError, match=r"optimizer\.type"):
-            _ = Trainer(TrainingArguments(optim="sgd"), **NAME).config
+            _ = Trainer(TrainingArguments(optim="Rprop"), **NAME).config
         return
     metadata = {field.name: field.metadata["key"] for field in fields(TrainingArguments)}
     key = metadata[name] or "callbacks.CheckpointMonitor.save_checkpoint_steps"

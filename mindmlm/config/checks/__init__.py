@@ -78,6 +78,11 @@ from mindmlm.config.checks.qa import (
     questions_have_an_engine,
     windows_advance,
 )
+from mindmlm.config.checks.registered import (
+    callbacks_are_known,
+    registered_arguments_fit,
+    registered_optimizer_divides,
+)
 from mindmlm.config.checks.tokenizer import (
     merges_are_used,
     tokenizer_fits_network,
@@ -108,6 +113,9 @@ CONSISTENCY: tuple[Check, ...] = (
     warmup_fits_schedule,
     rate_falls,
     optimizer_has_an_engine,
+    callbacks_are_known,
+    registered_arguments_fit,
+    registered_optimizer_divides,
     float16_needs_loss_scale,
     engine_has_mode,
     semi_auto_has_graphs,

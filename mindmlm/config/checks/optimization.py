@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 from mindmlm.config.problems import Problem
-from mindmlm.config.schema import RunConfig
+from mindmlm.config.schema import LearningRateConfig, RunConfig
 
 
 def one_warmup(config: RunConfig) -> Iterator[Problem]:
     """A warm-up is given in steps or as a ratio."""
     schedule = config.lr_schedule
+    if not isinstance(schedule, LearningRateConfig):
+        return
     if schedule.warmup_steps and schedule.warmup_ratio:
         yield Problem(
             "lr_schedule.warmup_steps",
@@ -20,6 +22,8 @@ def one_warmup(config: RunConfig) -> Iterator[Problem]:
 def warmup_fits_schedule(config: RunConfig) -> Iterator[Problem]:
     """The curve must reach its top before it ends."""
     schedule = config.lr_schedule
+    if not isinstance(schedule, LearningRateConfig):
+        return
     if schedule.total_steps and schedule.warmup_steps >= schedule.total_steps:
         yield Problem(
             "lr_schedule.warmup_steps",
@@ -30,6 +34,8 @@ def warmup_fits_schedule(config: RunConfig) -> Iterator[Problem]:
 def rate_falls(config: RunConfig) -> Iterator[Problem]:
     """The schedules decay towards lr_end."""
     schedule = config.lr_schedule
+    if not isinstance(schedule, LearningRateConfig):
+        return
     if schedule.lr_end > schedule.learning_rate:
         yield Problem(
             "lr_schedule.lr_end",

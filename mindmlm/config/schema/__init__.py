@@ -20,7 +20,12 @@ from mindmlm.config.schema.gpt2 import GPT2ModelConfig
 from mindmlm.config.schema.metric import MetricConfig
 from mindmlm.config.schema.model import ModelConfig, TrainerConfig
 from mindmlm.config.schema.network import NetworkConfig
-from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
+from mindmlm.config.schema.optimization import (
+    LearningRateConfig,
+    OptimizerConfig,
+    RegisteredOptimizerConfig,
+    RegisteredScheduleConfig,
+)
 from mindmlm.config.schema.parallel import ParallelConfig, ParallelDegreesConfig, RecomputeConfig
 from mindmlm.config.schema.processor import ProcessorConfig, TokenizerConfig
 from mindmlm.config.schema.roberta import RobertaModelConfig
@@ -47,6 +52,8 @@ __all__ = [
     "ParallelDegreesConfig",
     "ProcessorConfig",
     "RecomputeConfig",
+    "RegisteredOptimizerConfig",
+    "RegisteredScheduleConfig",
     "RobertaModelConfig",
     "RunConfig",
     "RunnerConfig",

@@ -1,5 +1,7 @@
 """The base of every section of the configuration."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -14,3 +16,17 @@ class Section(BaseModel):
         protected_namespaces=(),
         validate_default=True,
     )
+
+
+class RegisteredSection(Section):
+    """A section for a class of MindFormers: `type` is its registered name, the rest its arguments.
+
+    `mindmlm.config.checks.registered` compares the arguments with those that the class takes.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What is given besides `type`."""
+        return dict(self.model_extra or {})

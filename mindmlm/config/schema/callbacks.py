@@ -1,6 +1,8 @@
 """Section `callbacks`: what happens at intervals. The keys are MindFormers' class names."""
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import ConfigDict, Field
 
 from mindmlm.config.schema.base import Section
 from mindmlm.config.schema.types import PositiveInteger, StepInterval
@@ -35,7 +37,13 @@ class EvalMonitorConfig(Section):
 
 
 class CallbacksConfig(Section):
-    """One entry per callback."""
+    """One entry per callback.
+
+    Names of callbacks that MindFormers registers stand beside ours, each with its arguments
+    (docs/mindformers.md); `mindmlm.config.checks.registered` refuses all others.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     loss_monitor: LossMonitorConfig = Field(
         default_factory=LossMonitorConfig, alias="MFLossMonitor", description="Progress lines."
@@ -50,3 +58,8 @@ class CallbacksConfig(Section):
         alias="EvalMonitor",
         description="Evaluation during training.",
     )
+
+    @property
+    def registered(self) -> dict[str, dict[str, Any]]:
+        """Arguments of each of MindFormers' callbacks by its name."""
+        return dict(self.model_extra or {})

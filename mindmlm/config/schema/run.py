@@ -15,7 +15,12 @@ from mindmlm.config.schema.electra import ElectraObjectiveConfig
 from mindmlm.config.schema.generation import GenerationConfig
 from mindmlm.config.schema.metric import MetricConfig
 from mindmlm.config.schema.model import ModelConfig, TrainerConfig
-from mindmlm.config.schema.optimization import LearningRateConfig, OptimizerConfig
+from mindmlm.config.schema.optimization import (
+    AnyOptimizerConfig,
+    AnyScheduleConfig,
+    LearningRateConfig,
+    OptimizerConfig,
+)
 from mindmlm.config.schema.parallel import ParallelConfig, ParallelDegreesConfig, RecomputeConfig
 from mindmlm.config.schema.processor import ProcessorConfig
 from mindmlm.config.schema.runner import RunnerConfig, RunnerWrapperConfig
@@ -100,10 +105,10 @@ class RunConfig(Section):
     runner_wrapper: RunnerWrapperConfig = Field(
         default_factory=RunnerWrapperConfig, description="Clipping and loss scaling."
     )
-    optimizer: OptimizerConfig = Field(
+    optimizer: AnyOptimizerConfig = Field(
         default_factory=OptimizerConfig, description="The update rule."
     )
-    lr_schedule: LearningRateConfig = Field(
+    lr_schedule: AnyScheduleConfig = Field(
         default_factory=LearningRateConfig, description="Learning rate over the steps."
     )
     train_dataset: TrainDatasetConfig = Field(

@@ -16,7 +16,7 @@ class CheckpointCallback(Callback):
     def on_step_end(self, run: Run, step: FinishedStep) -> None:
         """Save when it is time."""
         interval = self.save_checkpoint_steps
-        if step.is_last or (interval and run.state.step % interval == 0):
+        if step.is_last or run.finished or (interval and run.state.step % interval == 0):
             with run.phases("checkpoint"):
                 path = run.save()
             logger.info("step %d: checkpoint saved in %s", run.state.step, path)

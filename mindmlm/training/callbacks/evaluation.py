@@ -32,6 +32,6 @@ class EvaluationCallback(Callback):
 
     def _evaluate(self, run: Run) -> None:
         with run.phases("evaluation"):
-            result = run.evaluate()
+            result = run.evaluation = run.evaluate()
         self.writer.write(result.metrics(run.state.step))
         logger.info("step %d: held-out %s", run.state.step, result.describe())
