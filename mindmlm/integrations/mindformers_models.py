@@ -8,6 +8,7 @@ from typing import Any
 import mindspore as ms
 from mindformers.models.configuration_utils import PretrainedConfig
 from mindformers.models.modeling_utils import PreTrainedModel
+from mindspore import ops
 
 from mindmlm import build
 from mindmlm.config.problems import validation_problems
