@@ -3,6 +3,7 @@
 Every layout trains the same steps of `run_bert_tiny_zh_parallel.yaml` on the Chinese sample, in
 real processes on this machine, and is compared with one process. A second run without messages (its
 numbers are wrong) tells the share of the time that goes into messages and into waiting for others.
+A layout that is done is kept in `--results`, so that a run that was stopped goes on.
 """
 
 import argparse
@@ -99,21 +100,43 @@ def main() -> int:
     parser.add_argument("--ranks", type=int, default=8, help="leave larger layouts out (8)")
     parser.add_argument("--steps", type=int, default=20, help="steps to compare (20)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=PROJECT / "output" / "layouts.jsonl",
+        help="what is measured goes there, and is not measured again (output/layouts.jsonl)",
+    )
     parser.add_argument("--write", action="store_true", help="put the table into docs/parallel.md")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        inputs = _prepare(Path(name))
-        rows = []
-        for layout in LAYOUTS:
-            if layout.ranks <= options.ranks:
-                rows.append(measure(layout, inputs, options.steps))
-                print(json.dumps(rows[-1]), file=sys.stderr)
+    rows = _measured(options)
     machine = describe_machine()
     text = table(rows, machine, options.steps)
     if options.write:
         write_section(text)
     print(json.dumps({"layouts": rows, "machine": machine}) if options.json else text)
     return 0
+
+
+def _measured(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A row for each layout, from the file of results where it has one of so many steps."""
+    done = {}
+    if options.results.is_file():
+        for line in options.results.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            if len(row["losses"]) == options.steps:
+                done[row["layout"]] = row
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    wanted = [layout for layout in LAYOUTS if layout.ranks <= options.ranks]
+    with tempfile.TemporaryDirectory() as name:
+        inputs = _prepare(Path(name))
+        for layout in wanted:
+            if layout.name in done:
+                continue
+            row = done[layout.name] = measure(layout, inputs, options.steps)
+            with options.results.open("a", encoding="utf-8") as results:
+                results.write(json.dumps(row) + "\n")
+            print(json.dumps(row), file=sys.stderr)
+    return [done[layout.name] for layout in wanted]
 
 
 def _prepare(folder: Path) -> list[str]:

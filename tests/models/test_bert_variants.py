@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mindmlm.config.schema.bert import BertModelConfig
+from mindmlm.kernels import operators
 from mindmlm.models.bert.heads import BertForMaskedLM
 from mindmlm.models.initialization import initial_value
 from mindmlm.parallel.stage import ForwardBackward
@@ -188,6 +189,16 @@ def test_pynative_mode_gives_the_same_loss_and_gradients():
     assert loss == pytest.approx(graph_loss, rel=1e-6)
     for name, expected in graph.items():
         np.testing.assert_allclose(gradients[name], expected, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_a_model_without_fused_kernels_is_the_same_model(monkeypatch):
+    batch = random_batch()
+    fused_loss, fused = loss_and_gradients(make_model(), batch)
+    monkeypatch.setattr(operators, "_loads", lambda: False)
+    loss, gradients = loss_and_gradients(make_model(), batch)
+    assert fused_loss == pytest.approx(loss, rel=1e-6)
+    for name, expected in gradients.items():
+        np.testing.assert_allclose(fused[name], expected, rtol=1e-4, atol=2e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("post_norm", [True, False], ids=["post", "pre"])
