@@ -26,8 +26,8 @@ def mindformers_registry() -> Any:
     Raises:
         ConfigError: the package is not installed, or cannot be imported.
     """
-    given = os.environ.get(LOG_FOLDER)
-    if given is None:
+    if LOG_FOLDER not in os.environ:
+        # It stays set: MindFormers asks for it again later.
         folder = tempfile.mkdtemp(prefix="mindformers_log_")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         os.environ[LOG_FOLDER] = folder
@@ -40,7 +40,4 @@ def mindformers_registry() -> Any:
             f"MindFormers cannot be imported ({error}); install it with: "
             "pip install 'mindmlm[mindformers]'"
         ) from None
-    finally:
-        if given is None:
-            del os.environ[LOG_FOLDER]
     return MindFormerRegister

@@ -31,7 +31,7 @@ found = {"before": before, "names": names, "losses": {}}
 for path in sys.argv[1:]:
     config = MindFormerConfig(path)
     tokenizer = build_tokenizer(config.processor.tokenizer)
-    network = build_network(config.model)
+    network = build_network(config.model).set_train()
     data = build_dataset(config.train_dataset_task)
     rows = list(data.create_tuple_iterator(num_epochs=1))
     assert len(rows) == data.get_dataset_size()
@@ -181,7 +181,7 @@ def test_builders_make_our_parts_and_nothing_is_left_behind(files, our_losses, t
     for arch, (_, theirs) in made.items():
         _, loss, tokens, steps = found["losses"][str(theirs)]
         assert loss == pytest.approx(our_losses[arch][0], rel=1e-5)
-        assert 100 < tokens <= 1000
+        assert 50 < tokens <= 300
         assert steps >= 3
     assert not (tmp_path / "output").exists()
 
@@ -191,7 +191,7 @@ def test_the_trainer_of_mindformers_trains_as_our_loop_does(files, our_losses, t
     _, theirs = files[1]["BertForMaskedLM"]
     printed = run(tmp_path, TRAINER, str(theirs))
     losses = [float(text) for text in re.findall(r"loss:\[ *([0-9.]+)/", printed)]
-    assert losses == pytest.approx(our_losses["BertForMaskedLM"], rel=1e-3)
+    assert losses == pytest.approx(our_losses["BertForMaskedLM"], rel=2e-5)
 
 
 def test_nothing_of_mindformers_is_imported_with_us():
