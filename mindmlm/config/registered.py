@@ -260,7 +260,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "adafactor": _OWN_STEPS,
             "FTRL": "it divides by the learning rate, so that a step with rate 0 (the first of a "
             "warm-up) makes every weight NaN; use Adagrad",
-            "Lamb": "MindSpore has no CPU kernel for it; use adamw",
             "LARS": "it is put around another optimizer object; use SGD or adamw",
             "Muon": "it asks MindFormers' own models for their attention; use adamw",
             "PmaAdamW": "it averages weights behind the checkpoints' back; "

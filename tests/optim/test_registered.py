@@ -70,7 +70,7 @@ def test_the_tables_are_those_of_the_package(table):
     ("section", "module_type", "ours"),
     [
         ("lr_schedule", "lr", ("linear", "cosine", "polynomial", "constant_with_warmup")),
-        ("optimizer", "optimizer", ("AdamW", "AdamWeightDecay")),
+        ("optimizer", "optimizer", ("AdamW", "AdamWeightDecay", "Lamb")),
         ("callbacks", "callback", ("MFLossMonitor", "CheckpointMonitor")),
     ],
 )
