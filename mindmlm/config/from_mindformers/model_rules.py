@@ -86,7 +86,8 @@ def _head(old: Conversion) -> None:
         old.add(_ARCH, found[0] if found else "BertForMaskedLM", "goes with the trainer")
     old.keep(
         _ARCH,
-        why="masked words only: there is no next-sentence prediction, whose labels are ignored",
+        why="masked words only, whatever pair labels there are; BertForPreTraining with "
+        "train_dataset.sentence_pairs: nsp trains on them too",
         read=_HEADS.get,
     )
     wanted = _TASKS[old.values[_ARCH]]
