@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from mindmlm.build_data.without_effect import keys_without_effect
 from mindmlm.config.checks import check_consistency, check_inputs
+from mindmlm.config.checks.data import macbert_has_words
 from mindmlm.config.describe import keys
 from mindmlm.config.nodes import Mapping as Section
 from mindmlm.config.nodes import Node, Scalar, from_python, put, to_python
@@ -191,6 +192,7 @@ def _problems(
     model = config.model.model_copy(update={"settings": settings})
     config = config.model_copy(update={"model": model})
     yield from check_consistency(config)
+    yield from macbert_has_words(config)
     if not input_file:
         yield from check_inputs(config)
     loader = config.train_dataset.data_loader.model_copy(update={"dataset_dir": input_file})

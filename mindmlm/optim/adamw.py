@@ -89,7 +89,7 @@ class AdamW(MomentOptimizer):
         gradients: tuple[ms.Tensor, ...],
     ) -> ms.Tensor:
         """Update every parameter by one operator, which changes it and its moments in place."""
-        common = (step_size, eps, self.new1, self.new2, gradient_factor)
+        common = (step_size, eps, self.new1, self.new2, ops.reshape(gradient_factor, ()))
         plain, decayed = ops.stack((*common, self.one)), ops.stack((*common, kept))
         last = gradient_factor
         for index in range(len(self.parameters)):

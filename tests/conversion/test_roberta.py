@@ -153,7 +153,7 @@ def test_a_tokenizer_json_alone_is_enough(folder, tmp_path, imported):
     [
         ("pad_token_id", 0, "pad_token_id is 0; the RoBERTa here computes with 1 only"),
         ("is_decoder", True, "is_decoder is True"),
-        ("model_type", "xlm-roberta", "only 'bert', 'roberta' and 'gpt2'"),
+        ("model_type", "xlm-roberta", "only 'bert', 'roberta', 'distilbert'"),
     ],
 )
 def test_what_would_compute_something_else_is_refused(folder, tmp_path, key, value, message):

@@ -98,6 +98,7 @@ options = st.builds(
     unit=st.sampled_from(["published", "piece", "word"]),
     mixture=st.just((("span", 1.0), ("whole_word", 2.0), ("macbert", 3.0))),
     terms=st.sampled_from([None, TERMS]),
+    token_weights=st.just(np.linspace(0.1, 2.0, VOCAB_SIZE)),
     similar_words=st.just(SIMILAR),
 )
 

@@ -54,6 +54,9 @@ def value_at(tree, path):
     return tree
 
 
+NETWORKS = {"gpt2": "GPT2Config", "electra": "ElectraConfig", "roberta": "RobertaConfig"}
+
+
 def test_every_shipped_config_passes_a_dry_run_and_prints_itself(command):
     paths = sorted((command.project_root / "configs").glob("*/run_*.yaml"))
     assert len(paths) >= 9
@@ -64,7 +67,9 @@ def test_every_shipped_config_passes_a_dry_run_and_prints_itself(command):
         assert "the configuration is good" in dry.stderr
         printed = command.here(f"--config={path}", "--print_config")
         assert printed.code == 0, printed.stderr
-        network = "GPT2Config" if path.parent.name == "gpt2" else "BertConfig"
+        network = NETWORKS.get(path.parent.name, "BertConfig")
+        if path.name == "run_roberta_wwm_ext_base_chinese.yaml":
+            network = "BertConfig"
         assert yaml.safe_load(printed.stdout)["model"]["model_config"]["type"] == network
         assert f"# {path}" in printed.stdout or ".yaml:" in printed.stdout
 

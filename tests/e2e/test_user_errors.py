@@ -28,7 +28,11 @@ def refused(done, *words):
         ("train_dataset: {seq_length: 32, max_seq_length: 64}\n", 2, "contradicts"),
         ("optimizer: {betas: 0.9}\n", 2, "expected a list of two numbers"),
         ("seed: 1\nseed: 2\n", 3, "given twice"),
-        ("train_dataset: {masking: {strategy: words}}\n", 2, "one of token, whole_word"),
+        (
+            "train_dataset: {masking: {strategy: words}}\n",
+            2,
+            "one of token, rare_token, whole_word",
+        ),
         ("runner_config: [1\n", 3, "not valid YAML"),
         ("model: {model_config: {compute_dtype: bfloat16}}\n", 2, "refused on a CPU"),
         ("runner_config: {sink_mode: True}\n", 2, "refused on a CPU"),
