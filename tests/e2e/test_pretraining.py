@@ -203,7 +203,7 @@ def test_pairs_of_records_are_trained_on(command, words, build, tmp_path, loader
     done = command.here(*words(folder, "run_nsp_tiny_zh.yaml", *more))
     assert done.code == 0, done.stderr
     first, *_, last = (line for line in lines(folder) if "eval_loss" in line)
-    assert last["eval_masked_lm_loss"] < first["eval_masked_lm_loss"] - 0.3
+    assert last["eval_masked_lm_loss"] < first["eval_masked_lm_loss"] - 0.15
     assert last["eval_sentence_pair_loss"] != first["eval_sentence_pair_loss"]
     steps = [line for line in lines(folder) if "sentence_pair_accuracy" in line]
     assert len({line["sentence_pair_accuracy"] for line in steps}) > 2
