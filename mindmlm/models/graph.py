@@ -7,7 +7,7 @@ class Graph(nn.Cell):
     """A Cell at the top of a graph, whose calls do not walk through all Cells below.
 
     At every call MindSpore writes the name of the compiled graph into every Cell (`compile_phase`),
-    7 ms for GPT-2's 1,100 of them; nothing needs it where the name is the one already there.
+    9 ms for GPT-2's 1,100 of them; nothing needs it where the name is the one already there.
     """
 
     @property

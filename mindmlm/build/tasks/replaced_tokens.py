@@ -47,7 +47,7 @@ class ReplacedTokenTask(LanguageModelTask):
 
     def part(self, model: nn.Cell, span: Span | None) -> nn.Cell:
         """Never asked for: the model is not cut into stages and its layers are not recomputed."""
-        raise NotImplementedError("ELECTRA has no parts")
+        raise AssertionError("ELECTRA has no parts: a check of the configuration refuses them")
 
     def loss(self, model: nn.Cell, span: Span) -> nn.Cell:
         """See `Task`."""
