@@ -1,6 +1,8 @@
 """Worker: our training steps on random tokens, with the real step, batches and dropout."""
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -16,8 +18,15 @@ def main() -> None:
     parser.add_argument("--config", required=True)
     parser.add_argument("--batch_size", type=int, required=True)
     parser.add_argument("--sequence", type=int, required=True)
-    parser.add_argument("--steps", type=int, default=1)
     options = parser.parse_args()
+    with training_steps(options.config, options.batch_size, options.sequence) as step:
+        # Only after four steps has every block of memory been touched.
+        serve(step, warm_up=4)
+
+
+@contextmanager
+def training_steps(path: str, batch_size: int, sequence: int) -> Iterator[Callable[[], float]]:
+    """A function that does one step of the run of a YAML and returns its number of tokens."""
     initialise("CPU", device_id=0, mode=0)
     from mindmlm import build
     from mindmlm.models.dropout import keep_masks
@@ -28,37 +37,38 @@ def main() -> None:
     from mindmlm.training.state import TrainState
 
     overrides = [
-        f"runner_config.batch_size={options.batch_size}",
-        f"train_dataset.max_seq_length={options.sequence}",
+        f"runner_config.batch_size={batch_size}",
+        f"train_dataset.max_seq_length={sequence}",
         "lr_schedule.type=constant",
         "lr_schedule.warmup_ratio=null",
         "lr_schedule.learning_rate=1e-4",
     ]
-    config = load_config(options.config, overrides, require_inputs=False).config
+    config = load_config(path, overrides, require_inputs=False).config
     settings = config.model.settings
     model = build.model_with_rows(config, settings.vocab_size, Place.alone())
     updater = build.build_updater(config, model)
-    step = build.build_train_step(config, updater, Agreement(model.place), 10**6, PhaseTimer())
+    train_step = build.build_train_step(
+        config, updater, Agreement(model.place), 10**6, PhaseTimer()
+    )
     state = TrainState()
-    sites = build.family_of(config).dropout_sites(settings, options.sequence)
+    sites = build.family_of(config).dropout_sites(settings, sequence)
     is_masked = config.trainer.type == "MaskedLanguageModelingTrainer"
     random_inputs = masked_inputs if is_masked else causal_inputs
-    inputs = random_inputs(options.batch_size, options.sequence, settings.vocab_size)
-    tokens = options.batch_size * options.sequence
+    inputs = random_inputs(batch_size, sequence, settings.vocab_size)
+    tokens = batch_size * sequence
 
     def make(number: int) -> MicroBatch:
-        keeps = keep_masks(sites, 0, number, np.arange(options.batch_size))
+        keeps = keep_masks(sites, 0, number, np.arange(batch_size))
         return MicroBatch(inputs, keeps, (float(inputs[-1].sum()),), tokens, rows=tokens)
 
     batches = Prefetcher(make, workers=1, prefetch=2)
 
-    def work() -> float:
-        for _ in range(options.steps):
-            step.run([next(batches)], state)
-            state.step += 1
-        return options.steps * tokens
+    def step() -> float:
+        train_step.run([next(batches)], state)
+        state.step += 1
+        return tokens
 
-    serve(work, warm_up=2)
+    yield step
     batches.close()
 
 

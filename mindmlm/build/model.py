@@ -1,6 +1,7 @@
 """A model on one rank: built, cut, and filled with its blocks of the weights."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -23,6 +24,8 @@ from mindmlm.parallel.place import Place
 from mindmlm.parallel.stages import stage_bounds
 from mindmlm.tokenizers.base import Tokenizer
 from mindmlm.tokenizers.vocab_extension import extend_rows, pieces_of_new_tokens
+
+_INITIAL_THREADS = 2
 
 
 @dataclass
@@ -130,12 +133,18 @@ def _span(config: RunConfig, vocab_size: int, place: Place) -> Span:
 def initialise(model: ModelOnRank, config: RunConfig) -> None:
     """Give every parameter its block of the initial value, which no layout changes."""
     family, settings = family_of(config), config.model.settings
-    for value in model.parameters():
+
+    def block(value: Parameter) -> np.ndarray:
         whole = model.shapes[value.name]
         deviation = family.initial_deviation(settings, value.name)
         start = initial_value(value.name, whole, config.seed, deviation)
-        block = start[model.division.weight(value.name, whole).slices]
-        value.set_data(ms.Tensor(np.ascontiguousarray(block)), slice_shape=True)
+        return np.ascontiguousarray(start[model.division.weight(value.name, whole).slices])
+
+    parameters = list(model.parameters())
+    # numpy draws without holding Python's lock, so threads help.
+    with ThreadPoolExecutor(max_workers=_INITIAL_THREADS) as threads:
+        for value, start in zip(parameters, threads.map(block, parameters), strict=True):
+            value.set_data(ms.Tensor(start), slice_shape=True)
 
 
 def load_model(

@@ -23,6 +23,10 @@ def _scalar(*inputs: Shape) -> Shape:
     return [1]
 
 
+def _pair(*inputs: Shape) -> Shape:
+    return [2]
+
+
 def _columns(x: Shape) -> Shape:
     return x[-1:]
 
@@ -84,8 +88,8 @@ _KERNELS: dict[str, tuple[Any, int]] = {
     "InputGradient": (_input_gradient, 1),
     "WeightGradient": (_weight_gradient, 1),
     "AttendToCache": (_first, 1),
-    "SquareSum": (_scalar, 1),
-    "AdamWUpdate": (_scalar, 1),
+    "SquareSums": (_pair, 1),
+    "AdamWUpdates": (_scalar, 1),
 }
 
 

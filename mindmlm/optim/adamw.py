@@ -25,8 +25,8 @@ class AdamW(MomentOptimizer):
             settings.weight_decay > 0.0 and is_decayed(value.name) for value in parameters
         )
         self.fused = kernels_in_use()
-        self.adam = kernel("AdamWUpdate") if self.fused else ops.Adam()
-        self.one = ms.Tensor(1.0, ms.float32)
+        self.adam = kernel("AdamWUpdates") if self.fused else ops.Adam()
+        self.decay_mask = ms.Tensor(self.decayed, ms.float32)
         self.new1 = ms.Tensor(1.0 - settings.beta1, ms.float32)
         self.new2 = ms.Tensor(1.0 - settings.beta2, ms.float32)
         self.assign = ops.Assign()
@@ -88,19 +88,17 @@ class AdamW(MomentOptimizer):
         gradient_factor: ms.Tensor,
         gradients: tuple[ms.Tensor, ...],
     ) -> ms.Tensor:
-        """Update every parameter by one operator, which changes it and its moments in place."""
-        common = (step_size, eps, self.new1, self.new2, ops.reshape(gradient_factor, ()))
-        plain, decayed = ops.stack((*common, self.one)), ops.stack((*common, kept))
-        last = gradient_factor
-        for index in range(len(self.parameters)):
-            last = ops.depend(
-                last,
-                self.adam(
-                    self.parameters[index],
-                    self.first_moments[index],
-                    self.second_moments[index],
-                    gradients[index],
-                    decayed if self.decayed[index] else plain,
-                ),
-            )
-        return last
+        """Update all parameters by one operator, which changes them and their moments in place."""
+        settings = ops.stack(
+            (step_size, eps, self.new1, self.new2, ops.reshape(gradient_factor, ()))
+        )
+        # (kept - 1) + 1 is exact for every kept between 1/2 and 2.
+        shares = self.decay_mask * (kept - 1.0) + 1.0
+        return self.adam(
+            *self.parameters,
+            *self.first_moments,
+            *self.second_moments,
+            *gradients,
+            settings,
+            shares,
+        )

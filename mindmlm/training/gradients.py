@@ -22,22 +22,19 @@ class GradientSquares(nn.Cell):
         super().__init__()
         self.counted = tuple(counted)
         self.fused = kernels_in_use()
-        self.sum = kernel("SquareSum") if self.fused else ops.MatMul(transpose_b=True)
+        self.sum = kernel("SquareSums") if self.fused else ops.MatMul(transpose_b=True)
+        self.counted_mask = ms.Tensor(self.counted, ms.float32)
 
     def construct(self, *gradients: ms.Tensor) -> ms.Tensor:
         """Return float32 [2]: over the gradients that are counted, and over all of them."""
+        if self.fused:
+            return self.sum(*gradients, self.counted_mask)
         total = ops.zeros((1, 1), ms.float32)
         every = ops.zeros((1, 1), ms.float32)
         for index in range(len(gradients)):
-            squares = self.square_sum(gradients[index])
+            row = ops.reshape(gradients[index], (1, -1))
+            squares = self.sum(row, row)
             every = every + squares
             if self.counted[index]:
                 total = total + squares
         return ops.reshape(ops.concat((total, every), 0), (2,))
-
-    def square_sum(self, gradient: ms.Tensor) -> ms.Tensor:
-        """Of one of them, [1, 1]."""
-        if self.fused:
-            return ops.reshape(self.sum(gradient), (1, 1))
-        row = ops.reshape(gradient, (1, -1))
-        return self.sum(row, row)

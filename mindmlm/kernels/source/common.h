@@ -11,6 +11,7 @@ namespace mindmlm {
 
 // The arguments of a custom operator of MindSpore: inputs first, then outputs.
 struct Arguments {
+  int number;
   void **data;
   int *ranks;
   int64_t **shapes;
@@ -57,9 +58,9 @@ constexpr int64_t kColumnBlock = 64;
 
 #define MINDMLM_KERNEL(name)                                                                   \
   static void name##_kernel(const mindmlm::Arguments &arguments);                              \
-  extern "C" int name(int, void **data, int *ranks, int64_t **shapes, const char **, void *,   \
-                      void *) {                                                                \
-    name##_kernel(mindmlm::Arguments{data, ranks, shapes});                                    \
+  extern "C" int name(int number, void **data, int *ranks, int64_t **shapes, const char **,    \
+                      void *, void *) {                                                        \
+    name##_kernel(mindmlm::Arguments{number, data, ranks, shapes});                            \
     return 0;                                                                                  \
   }                                                                                            \
   static void name##_kernel(const mindmlm::Arguments &arguments)

@@ -10,7 +10,7 @@ namespace mindmlm {
 
 // Of the inner axis, of the rows of a, of the columns of b: a panel of b lies in the first cache,
 // a block of a in the second, a block of b in the third.
-constexpr int64_t kInnerBlock = 384, kMostRows = 96, kColumnBlockOfB = 3072;
+constexpr int64_t kInnerBlock = 768, kMostRows = 96, kColumnBlockOfB = 3072;
 
 // Rows of a block of a: blocks of equal size, as many for each thread.
 inline int64_t rows_of_block(int64_t rows, int64_t threads) {
@@ -66,6 +66,27 @@ inline void packed_tile(const float *a, const float *b, int64_t depth,
   }
 }
 
+// Put or add the sums of a tile, m rows of n columns, into the result at (row, column).
+template <typename Finish>
+inline __attribute__((always_inline)) void put(const Lanes (&sums)[kTileRows][2], int64_t m,
+                                               int64_t n, float *__restrict result, int64_t step,
+                                               int64_t row, int64_t column, bool first, bool last,
+                                               const Finish &finish) {
+  for (int64_t r = 0; r < m; ++r, result += step) {
+    const float *__restrict values = reinterpret_cast<const float *>(sums[r]);
+    if (first && last) {
+      for (int64_t q = 0; q < n; ++q) result[q] = finish(values[q], row + r, column + q);
+    } else if (first) {
+      for (int64_t q = 0; q < n; ++q) result[q] = values[q];
+    } else if (last) {
+      for (int64_t q = 0; q < n; ++q)
+        result[q] = finish(result[q] + values[q], row + r, column + q);
+    } else {
+      for (int64_t q = 0; q < n; ++q) result[q] += values[q];
+    }
+  }
+}
+
 // c [rows, columns] = a [rows, inner] b [inner, columns]; finish(value, row, column) makes each
 // result of its sum. a and b may be transposed views; c is contiguous.
 template <typename Finish>
@@ -106,20 +127,11 @@ void matrix_product(View a, View b, float *c, int64_t rows, int64_t columns, int
               packed_tile(packed_a.data() + i * depth, panels_of_b + panel * depth * kTileColumns,
                           depth, sums);
               const int64_t m = std::min<int64_t>(kTileRows, count - i);
-              for (int64_t r = 0; r < m; ++r) {
-                const float *values = reinterpret_cast<const float *>(sums[r]);
-                const int64_t row = i0 + i + r;
-                float *result = c + row * columns + j;
-                if (first && last) {
-                  for (int64_t q = 0; q < n; ++q) result[q] = finish(values[q], row, j + q);
-                } else if (first) {
-                  for (int64_t q = 0; q < n; ++q) result[q] = values[q];
-                } else if (last) {
-                  for (int64_t q = 0; q < n; ++q)
-                    result[q] = finish(result[q] + values[q], row, j + q);
-                } else {
-                  for (int64_t q = 0; q < n; ++q) result[q] += values[q];
-                }
+              float *result = c + (i0 + i) * columns + j;
+              if (n == kTileColumns) {
+                put(sums, m, kTileColumns, result, columns, i0 + i, j, first, last, finish);
+              } else {
+                put(sums, m, n, result, columns, i0 + i, j, first, last, finish);
               }
             }
           }

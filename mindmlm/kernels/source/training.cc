@@ -83,40 +83,57 @@ MINDMLM_KERNEL(CrossEntropyBackward) {
   }
 }
 
-// x -> sum of squares [1]; chunks are added in their order, whatever the number of threads.
-MINDMLM_KERNEL(SquareSum) {
-  const float *x = arguments.floats(0);
-  const int64_t count = arguments.count(0), chunks = (count + kChunk - 1) / kChunk;
-  std::vector<double> sums(chunks);
-#pragma omp parallel for schedule(static)
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const int64_t start = chunk * kChunk;
-    sums[chunk] = square_sum(x + start, std::min(kChunk, count - start));
+// tensors ..., counted [number of tensors] -> [2]: the sum of squares over the tensors with a 1 in
+// `counted`, and over all. Chunks are added in their order, whatever the number of threads.
+MINDMLM_KERNEL(SquareSums) {
+  const int tensors = arguments.number - 2;
+  const float *counted = arguments.floats(tensors);
+  double total = 0.0, every = 0.0;
+  std::vector<double> sums;
+  for (int tensor = 0; tensor < tensors; ++tensor) {
+    const float *x = arguments.floats(tensor);
+    const int64_t count = arguments.count(tensor), chunks = (count + kChunk - 1) / kChunk;
+    sums.resize(chunks);
+#pragma omp parallel for schedule(static) if (chunks > 1)
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      const int64_t start = chunk * kChunk;
+      sums[chunk] = square_sum(x + start, std::min(kChunk, count - start));
+    }
+    double squares = 0.0;
+    for (const double sum : sums) squares += sum;
+    every += squares;
+    if (counted[tensor] != 0.0f) total += squares;
   }
-  double total = 0.0;
-  for (const double sum : sums) total += sum;
-  arguments.floats(1)[0] = static_cast<float>(total);
+  arguments.floats(tensors + 1)[0] = static_cast<float>(total);
+  arguments.floats(tensors + 1)[1] = static_cast<float>(every);
 }
 
-// parameter, first and second moment, gradient, settings [step size, eps, 1 - beta1, 1 - beta2,
-// gradient factor, kept share of the parameter] -> done [1]; the first three change in place.
-// See optim/adamw.py.
-MINDMLM_KERNEL(AdamWUpdate) {
-  float *value = arguments.floats(0), *first = arguments.floats(1), *second = arguments.floats(2);
-  const float *gradient = arguments.floats(3), *settings = arguments.floats(4);
+// parameters ..., first moments ..., second moments ..., gradients ..., settings [step size, eps,
+// 1 - beta1, 1 - beta2, gradient factor], kept share of each parameter [their number] -> done [1];
+// parameters and moments change in place. See optim/adamw.py.
+MINDMLM_KERNEL(AdamWUpdates) {
+  const int tensors = (arguments.number - 3) / 4;
+  const float *settings = arguments.floats(4 * tensors), *shares = arguments.floats(4 * tensors + 1);
   const float step = settings[0], eps = settings[1], new1 = settings[2], new2 = settings[3];
-  const float factor = settings[4], kept = settings[5];
-  const int64_t count = arguments.count(0);
-#pragma omp parallel for schedule(static)
-  for (int64_t start = 0; start < count; start += kChunk) {
-    const int64_t stop = std::min(start + kChunk, count);
+  const float factor = settings[4];
+#pragma omp parallel
+  for (int tensor = 0; tensor < tensors; ++tensor) {
+    float *value = arguments.floats(tensor), *first = arguments.floats(tensors + tensor);
+    float *second = arguments.floats(2 * tensors + tensor);
+    const float *gradient = arguments.floats(3 * tensors + tensor);
+    const float kept = shares[tensor];
+    const int64_t count = arguments.count(tensor);
+#pragma omp for schedule(static) nowait
+    for (int64_t start = 0; start < count; start += kChunk) {
+      const int64_t stop = std::min(start + kChunk, count);
 #pragma omp simd
-    for (int64_t i = start; i < stop; ++i) {
-      const float slope = gradient[i] * factor;
-      first[i] += (slope - first[i]) * new1;
-      second[i] += (slope * slope - second[i]) * new2;
-      value[i] = value[i] * kept - step * first[i] / (std::sqrt(second[i]) + eps);
+      for (int64_t i = start; i < stop; ++i) {
+        const float slope = gradient[i] * factor;
+        first[i] += (slope - first[i]) * new1;
+        second[i] += (slope * slope - second[i]) * new2;
+        value[i] = value[i] * kept - step * first[i] / (std::sqrt(second[i]) + eps);
+      }
     }
   }
-  arguments.floats(5)[0] = 0.0f;
+  arguments.floats(4 * tensors + 2)[0] = 0.0f;
 }
