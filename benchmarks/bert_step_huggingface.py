@@ -7,7 +7,7 @@ import os
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-from benchmarks.worker import serve
+from benchmarks.worker import serve_steps
 
 
 def main() -> None:
@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--sequence", type=int, required=True)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--peak_memory", action="store_true")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
@@ -38,7 +39,7 @@ def main() -> None:
             optimizer.zero_grad()
         return options.steps * ids.numel()
 
-    serve(work, warm_up=2)
+    serve_steps(work, options.peak_memory)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 
 import numpy as np
 
-from benchmarks.worker import serve
+from benchmarks.worker import serve_steps
 from mindmlm.config import load_config
 from mindmlm.data.loader import Prefetcher
 from mindmlm.runtime.context import initialise
@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, required=True)
     parser.add_argument("--sequence", type=int, required=True)
     parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--peak_memory", action="store_true")
     options = parser.parse_args()
     initialise("CPU", device_id=0, mode=0)
     from mindmlm import build
@@ -58,7 +59,7 @@ def main() -> None:
             state.step += 1
         return options.steps * tokens
 
-    serve(work, warm_up=2)
+    serve_steps(work, options.peak_memory)
     batches.close()
 
 
