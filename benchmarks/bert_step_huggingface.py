@@ -7,7 +7,7 @@ import os
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-from benchmarks.worker import serve
+from benchmarks.worker import serve_steps
 
 
 def main() -> None:
@@ -15,8 +15,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch_size", type=int, required=True)
     parser.add_argument("--sequence", type=int, required=True)
-    parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--peak_memory", action="store_true")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
@@ -28,17 +28,16 @@ def main() -> None:
     mask = torch.ones_like(ids)
 
     def work() -> float:
-        for _ in range(options.steps):
-            autocast = torch.autocast("cpu", dtype=torch.bfloat16)
-            with autocast if options.bf16 else contextlib.nullcontext():
-                loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-        return options.steps * ids.numel()
+        autocast = torch.autocast("cpu", dtype=torch.bfloat16)
+        with autocast if options.bf16 else contextlib.nullcontext():
+            loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        return ids.numel()
 
-    serve(work, warm_up=2)
+    serve_steps(work, options.peak_memory)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,40 @@
-"""The Chinese text of the build benchmark, and a vocabulary for it."""
+"""The Chinese text of the benchmarks, and a vocabulary for it.
+
+`run.py --text` and `--vocab` reach the workers as two variables of the environment.
+"""
 
 import os
 import string
 from pathlib import Path
 
 from mindmlm.data.samples import chinese_sample_path
-from mindmlm.tokenizers.vocab_training import train_vocab, vocab_text
+from mindmlm.tokenizers.bert import vocab_text
+from mindmlm.tokenizers.vocab_training import train_vocab
 
 TEXT_VARIABLE = "MINDMLM_BENCHMARK_TEXT"
+VOCABULARY_VARIABLE = "MINDMLM_BENCHMARK_VOCAB"
 _BYTES = 350_000
 
 
+def name() -> str:
+    """Name of the text, without its folder."""
+    return _path().name
+
+
+def all_lines() -> list[str]:
+    """Every line that is not empty: of the file that was given, else of the sample."""
+    text = _path().read_text(encoding="utf-8")
+    return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+def _path() -> Path:
+    return Path(os.environ.get(TEXT_VARIABLE) or chinese_sample_path())
+
+
 def lines() -> list[str]:
-    """About 350 KB of lines: of the file that MINDMLM_BENCHMARK_TEXT names, else the sample."""
-    path = Path(os.environ.get(TEXT_VARIABLE) or chinese_sample_path())
-    text = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    """About 350 KB of lines, or all of them where there are fewer."""
     taken, size = [], 0
-    for line in text:
+    for line in all_lines():
         if size < _BYTES:
             taken.append(line)
             size += len(line.encode("utf-8"))
@@ -42,6 +60,8 @@ def megabytes(text: list[str]) -> float:
 
 
 def write_vocabulary(text: list[str], path: Path) -> Path:
-    """Write a `vocab.txt` with every character of the lines."""
-    path.write_text(vocab_text(train_vocab(text, 21_128, True)), encoding="utf-8")
+    """Write a `vocab.txt` with every character of the lines, or the one that was given."""
+    given = os.environ.get(VOCABULARY_VARIABLE)
+    tokens = Path(given).read_text(encoding="utf-8") if given else None
+    path.write_text(tokens or vocab_text(train_vocab(text, 21_128, True)), encoding="utf-8")
     return path

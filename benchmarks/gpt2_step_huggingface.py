@@ -30,7 +30,7 @@ def main() -> None:
         optimizer.zero_grad()
         return ids.numel()
 
-    serve(work, warm_up=2)
+    serve(work, warm_up=4)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ class Benchmark:
 
     Args:
         title: what is measured, for people.
-        unit: of both numbers; higher is better.
+        unit: of both numbers.
         ours, peer: worker script and its arguments.
         peer_name: whose work the peer is.
+        lower_is_better: of seconds and megabytes; by default more is better, as of tokens/s.
     """
 
     title: str
@@ -26,19 +28,42 @@ class Benchmark:
     ours: tuple[str, ...]
     peer: tuple[str, ...]
     peer_name: str
+    lower_is_better: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """Medians over the rounds; `ratio` is our speed divided by the peer's, median of the pairs."""
+    """Medians over the rounds.
+
+    `ratio` is how many times better ours is, the median of the pairs: ours / peer, or peer / ours
+    where lower is better. More than 1 is better than the peer in both cases.
+    """
 
     name: str
     ours: float
     peer: float
     ratio: float
     unit: str
+    lower_is_better: bool
     ours_rounds: list[float]
     peer_rounds: list[float]
+
+    @classmethod
+    def of_rounds(
+        cls, name: str, benchmark: Benchmark, ours: Sequence[float], peer: Sequence[float]
+    ) -> "Result":
+        """Compare what both sides measured, a number a round each."""
+        better, worse = (peer, ours) if benchmark.lower_is_better else (ours, peer)
+        return cls(
+            name=name,
+            ours=statistics.median(ours),
+            peer=statistics.median(peer),
+            ratio=statistics.median(a / b for a, b in zip(better, worse, strict=True)),
+            unit=benchmark.unit,
+            lower_is_better=benchmark.lower_is_better,
+            ours_rounds=list(ours),
+            peer_rounds=list(peer),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -63,7 +88,7 @@ class Worker:
         self._line()
 
     def measure(self) -> float:
-        """Let the worker work once; returns its units per second."""
+        """Let the worker measure once; returns its number."""
         assert self.process.stdin is not None
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
@@ -84,16 +109,27 @@ class Worker:
 
 
 def run_benchmark(name: str, benchmark: Benchmark, rounds: int) -> Result:
-    """Warm both sides up one after the other, then let them take `rounds` turns each."""
+    """Warm both sides up one after the other, then let them take `rounds` turns each.
+
+    Progress goes to standard error.
+
+    Raises:
+        RuntimeError: a worker ended before its time; its own message is on standard error.
+    """
     workers = []
-    for arguments in (benchmark.ours, benchmark.peer):
+    for side, arguments in (("ours", benchmark.ours), ("peer", benchmark.peer)):
+        _say(f"{name}: warming up {side}")
         workers.append(Worker(arguments))
         workers[-1].wait_until_ready()
-    pairs = [tuple(worker.measure() for worker in workers) for _ in range(rounds)]
+    pairs = []
+    for number in range(rounds):
+        pairs.append(tuple(worker.measure() for worker in workers))
+        ours, peer = pairs[-1]
+        _say(f"{name}: round {number + 1}/{rounds}: {ours:.2f} beside {peer:.2f} {benchmark.unit}")
     for worker in workers:
         worker.close()
-    ours, peer = ([pair[side] for pair in pairs] for side in (0, 1))
-    ratio = statistics.median(a / b for a, b in pairs)
-    return Result(
-        name, statistics.median(ours), statistics.median(peer), ratio, benchmark.unit, ours, peer
-    )
+    return Result.of_rounds(name, benchmark, *zip(*pairs, strict=True))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,162 +1,142 @@
-"""Speed beside the peers, in one run: `python benchmarks/run.py NAME [--json] [--rounds N]`."""
+"""Speed, start-up and memory beside the peers, in one run.
+
+Both sides are processes of their own that take turns, A B A B ..., so a machine whose speed drifts
+is fair to both; medians of the turns count. Every result is kept in --results when it is there, so
+that --resume goes on with a run that was stopped.
+
+  python benchmarks/run.py bert_base_train_8x128           one
+  python benchmarks/run.py train generation --rounds 7     two groups
+  python benchmarks/run.py all --resume --write            everything; the table of the README
+  python benchmarks/run.py train --check                   is a ratio worse than the stored one?
+
+Stop everything else on the machine first: a ratio survives other processes, a speed does not.
+"""
 
 import argparse
+import datetime
 import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from benchmarks.harness import Benchmark, Result, run_benchmark  # noqa: E402
+from benchmarks import chinese_text, results  # noqa: E402
+from benchmarks.catalogue import catalogue, select  # noqa: E402
+from benchmarks.harness import Benchmark, run_benchmark  # noqa: E402
 from benchmarks.machine import describe_machine  # noqa: E402
+from mindmlm.runtime.files import write_text_atomic  # noqa: E402
 
-_BERT_BASE = str(PROJECT / "configs" / "bert" / "run_bert_base_uncased.yaml")
-
-_GPT2 = str(PROJECT / "configs" / "gpt2" / "run_gpt2.yaml")
-
-
-def _bert_step(batch: int, sequence: int, *peer_options: str) -> Benchmark:
-    shape = ("--batch_size", str(batch), "--sequence", str(sequence))
-    dtype = "bf16 autocast" if "--bf16" in peer_options else "fp32"
-    return Benchmark(
-        title=f"BERT-base masked-LM training step, batch {batch} x {sequence}, dropout 0.1, AdamW",
-        unit="tokens/s",
-        ours=("train_step_ours.py", "--config", _BERT_BASE, *shape),
-        peer=("bert_step_huggingface.py", *shape, *peer_options),
-        peer_name=f"Hugging Face transformers on PyTorch, {dtype}",
-    )
-
-
-def _gpt2_step(batch: int, sequence: int) -> Benchmark:
-    shape = ("--batch_size", str(batch), "--sequence", str(sequence))
-    return Benchmark(
-        title=f"GPT-2 124M training step, batch {batch} x {sequence}, dropout 0.1, AdamW",
-        unit="tokens/s",
-        ours=("train_step_ours.py", "--config", _GPT2, *shape),
-        peer=("gpt2_step_huggingface.py", *shape),
-        peer_name="Hugging Face transformers on PyTorch, fp32",
-    )
-
-
-def _masking(strategy: str, sequence: int) -> Benchmark:
-    arguments = ("--strategy", strategy, "--sequence", str(sequence), "--batch_size", "256")
-    peer = (
-        "DataCollatorForLanguageModeling" if strategy == "token" else "DataCollatorForWholeWordMask"
-    )
-    return Benchmark(
-        title=f"dynamic masking, strategy {strategy}, rows of {sequence} tokens, one core",
-        unit="sequences/s",
-        ours=("masking_ours.py", *arguments, "--batches", str(10240 // sequence)),
-        peer=("masking_huggingface.py", *arguments, "--batches", str(512 // sequence)),
-        peer_name=f"Hugging Face transformers, {peer}",
-    )
-
-
-def _chinese_build(segmenter: str) -> Benchmark:
-    return Benchmark(
-        title=f"Chinese text to tokens and words, {segmenter}, all cores",
-        unit="MB/s",
-        ours=("chinese_build_ours.py", "--segmenter", segmenter),
-        peer=("chinese_build_published.py",),
-        peer_name="jieba and BERT's Python tokenizer in one process",
-    )
-
-
-def _conversion(
-    target: str, how: str, options: tuple[str, ...] = (), peer_options: tuple[str, ...] = ()
-) -> Benchmark:
-    files = ("pytorch_model.bin", "model.safetensors")
-    source, output = files if target == "safetensors" else files[::-1]
-    return Benchmark(
-        title=f"BERT-base (440 MB), {source} to a folder with {output}; {how}",
-        unit="MB/s",
-        ours=("convert_ours.py", "--to", target, *options),
-        peer=("convert_transformers.py", "--to", target, *peer_options),
-        peer_name="Hugging Face transformers, from_pretrained and save_pretrained",
-    )
-
-
-def _generation(batch: int) -> Benchmark:
-    shape = ("--batch_size", str(batch))
-    return Benchmark(
-        title=f"greedy generation, GPT-2 124M, batch {batch}, 64 tokens after 32, fp32",
-        unit="tokens/s",
-        ours=("generation_ours.py", *shape),
-        peer=("generation_huggingface.py", *shape),
-        peer_name="Hugging Face transformers on PyTorch, with its cache",
-    )
-
-
-def _question_answering(batch: int, sequence: int) -> Benchmark:
-    shape = ("--batch_size", str(batch), "--sequence", str(sequence))
-    return Benchmark(
-        title=f"question answering, forward pass of BERT-base, batch {batch} x {sequence}, fp32",
-        unit="rows/s",
-        ours=("qa_forward_ours.py", *shape),
-        peer=("qa_forward_huggingface.py", *shape),
-        peer_name="Hugging Face transformers on PyTorch",
-    )
-
-
-_STRATEGIES = ("token", "whole_word", "span", "token_span", "ngram", "macbert", "mixture")
-
-BENCHMARKS = {
-    **{f"masking_{name}_{n}": _masking(name, n) for name in _STRATEGIES for n in (128, 512)},
-    **{f"chinese_build_{name}": _chinese_build(name) for name in ("jieba", "rjieba")},
-    "convert_bert_base": _conversion("safetensors", "both until it is on the disk"),
-    "convert_bert_base_to_bin": _conversion("bin", "both until it is on the disk"),
-    "convert_bert_base_unsynchronised": _conversion(
-        "safetensors", "the peer does not wait for the disk", peer_options=("--unsynchronised",)
-    ),
-    "convert_bert_base_command": _conversion(
-        "safetensors", "whole processes", ("--whole_process",), ("--whole_process",)
-    ),
-    "convert_bert_base_to_bin_command": _conversion(
-        "bin", "whole processes", ("--whole_process",), ("--whole_process",)
-    ),
-    **{f"generation_{batch}": _generation(batch) for batch in (1, 8)},
-    "qa_forward_8x384": _question_answering(8, 384),
-    "bert_base_train_8x128": _bert_step(8, 128),
-    "bert_base_train_8x128_vs_bf16": _bert_step(8, 128, "--bf16"),
-    "gpt2_train_8x256": _gpt2_step(8, 256),
-}
+DOCUMENT = PROJECT / "benchmarks" / "README.md"
+STORED = PROJECT / "benchmarks" / "results.json"
 
 
 def main() -> int:
-    """Run the benchmarks that were named and print their results."""
+    """Run what was named; 1 = --check found a ratio that fell, 2 = a name is wrong."""
+    parser = _parser()
+    options = parser.parse_args()
+    for variable, path in (
+        (chinese_text.TEXT_VARIABLE, options.text),
+        (chinese_text.VOCABULARY_VARIABLE, options.vocab),
+    ):
+        if path is not None:
+            os.environ[variable] = str(path.resolve(strict=True))
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
+    try:
+        chosen = select(catalogue(chinese_text.name()), options.names)
+    except ValueError as error:
+        parser.error(str(error))
+    records = _measured(chosen, options)
+    # Before the stored ratios are replaced.
+    code = _check(records, options.tolerance) if options.check else 0
+    if options.write:
+        _write(records)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = []
+    for group, members in catalogue("the Chinese text").items():
+        lines += [f"{group}:", *(f"  {name}: {one.title}" for name, one in members.items())]
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="benchmarks: " + "; ".join(f"{name} ({b.title})" for name, b in BENCHMARKS.items()),
+        epilog="groups and their benchmarks (step time by layout is benchmarks/layouts.py):\n"
+        + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", choices=[*BENCHMARKS, "all"])
-    parser.add_argument("--json", action="store_true", help="one JSON object a benchmark")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
-    options = parser.parse_args()
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
-    names = list(BENCHMARKS) if options.name == "all" else [options.name]
-    machine = describe_machine()
-    if not options.json:
-        print(json.dumps(machine))
-    for name in names:
-        result = run_benchmark(name, BENCHMARKS[name], options.rounds)
-        print(_as_json(result, machine) if options.json else _as_text(result), flush=True)
-    return 0
-
-
-def _as_json(result: Result, machine: dict[str, object]) -> str:
-    return json.dumps({**result.to_dict(), "machine": machine})
-
-
-def _as_text(result: Result) -> str:
-    benchmark = BENCHMARKS[result.name]
-    return (
-        f"{result.name}: {benchmark.title}\n"
-        f"  ours  {result.ours:10.1f} {result.unit}\n"
-        f"  peer  {result.peer:10.1f} {result.unit}  ({benchmark.peer_name})\n"
-        f"  ratio {result.ratio:10.2f} x"
+    add = parser.add_argument
+    add("names", nargs="+", metavar="NAME", help="benchmarks, groups, or all")
+    add("--rounds", type=int, default=5, help="turns of each side (default 5)")
+    add("--json", action="store_true", help="one JSON object a benchmark, not text")
+    add(
+        "--results",
+        type=Path,
+        default=PROJECT / "output" / "benchmarks.jsonl",
+        help="every result goes there at once (output/benchmarks.jsonl)",
     )
+    add("--resume", action="store_true", help="skip what --results has with so many rounds")
+    add("--write", action="store_true", help="into benchmarks/results.json and README.md")
+    add("--check", action="store_true", help="compare with benchmarks/results.json, by ratio")
+    add("--tolerance", type=float, default=0.1, help="part of a ratio that may be lost (0.1)")
+    add("--text", type=Path, help="Chinese text, a line an example (default: mindmlm's sample)")
+    add("--vocab", type=Path, help="vocab.txt for it (default: one trained on the text)")
+    return parser
+
+
+def _measured(chosen: dict[str, Benchmark], options: argparse.Namespace) -> list[results.Record]:
+    """A record for each benchmark, from --results where it may be."""
+    done = results.read_lines(options.results) if options.resume else {}
+    common = {
+        "rounds": options.rounds,
+        "corpus": chinese_text.name(),
+        "machine": json.loads(json.dumps(describe_machine())),
+    }
+    records = []
+    for name, benchmark in chosen.items():
+        record = done.get(name)
+        if record is None or any(record[key] != value for key, value in common.items()):
+            record = _record(name, benchmark, common)
+            results.append_line(options.results, record)
+        print(json.dumps(record) if options.json else results.text_of(record), flush=True)
+        records.append(record)
+    return records
+
+
+def _record(name: str, benchmark: Benchmark, common: dict[str, Any]) -> results.Record:
+    result = run_benchmark(name, benchmark, common["rounds"])
+    return {
+        **result.to_dict(),
+        "title": benchmark.title,
+        "peer_name": benchmark.peer_name,
+        "date": datetime.date.today().isoformat(),
+        **common,
+    }
+
+
+def _stored() -> dict[str, results.Record]:
+    return json.loads(STORED.read_text(encoding="utf-8")) if STORED.is_file() else {}
+
+
+def _write(records: list[results.Record]) -> None:
+    """Store the records over older ones of the same names; the table shows all that are stored."""
+    stored = _stored() | {record["name"]: record for record in records}
+    text = json.dumps(stored, indent=1, ensure_ascii=False, sort_keys=True)
+    write_text_atomic(STORED, text + "\n")
+    document = DOCUMENT.read_text(encoding="utf-8")
+    text = results.section(stored.values())
+    write_text_atomic(DOCUMENT, results.put_between(document, text))
+
+
+def _check(records: list[results.Record], tolerance: float) -> int:
+    stored = _stored()
+    unknown = [record["name"] for record in records if record["name"] not in stored]
+    if unknown:
+        print(f"not stored, so not compared: {', '.join(unknown)}", file=sys.stderr)
+    fallen = results.regressions(stored, records, tolerance)
+    print("\n".join(["ratios that fell:", *fallen] if fallen else ["no ratio fell"]))
+    return 1 if fallen else 0
 
 
 if __name__ == "__main__":

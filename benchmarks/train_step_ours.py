@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from benchmarks.worker import serve
+from benchmarks.worker import serve_steps
 from mindmlm.config import load_config
 from mindmlm.data.loader import Prefetcher
 from mindmlm.runtime.context import initialise
@@ -18,10 +18,10 @@ def main() -> None:
     parser.add_argument("--config", required=True)
     parser.add_argument("--batch_size", type=int, required=True)
     parser.add_argument("--sequence", type=int, required=True)
+    parser.add_argument("--peak_memory", action="store_true")
     options = parser.parse_args()
     with training_steps(options.config, options.batch_size, options.sequence) as step:
-        # Only after four steps has every block of memory been touched.
-        serve(step, warm_up=4)
+        serve_steps(step, options.peak_memory)
 
 
 @contextmanager

@@ -10,14 +10,6 @@ from mindmlm.testing.postgres import PASSWORD, PostgresServer, binaries
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares its runs: a file, or all tests that train in several layouts."""
-    for item in items:
-        folder = item.path.relative_to(PROJECT_ROOT / "tests").parts[0]
-        group = folder if folder == "parallel" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     return PROJECT_ROOT

@@ -10,10 +10,10 @@ from mindmlm.config import load_config
 from mindmlm.config.schema import RunConfig
 from mindmlm.config.schema.memory import parse_memory
 from mindmlm.errors import ConfigError, MindmlmError
-from mindmlm.parallel.semi_auto.programs import PROGRAMS
 from mindmlm.planning.device import DEVICES, Device
 from mindmlm.planning.layouts import overview
 from mindmlm.planning.report import json_report, text_report
+from mindmlm.planning.teacher import planned_teacher
 
 _DESCRIPTION = """\
 Compare all ways to divide a training run over cards, without a card and without weights.
@@ -100,7 +100,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = ["use_parallel=True", *words.options]
         config = load_config(words.config, options, require_inputs=False).config
-        _check_kind(config)
         limit = min(words.device_memory, _own_limit(config) or words.device_memory)
         found = overview(config, _vocabulary(config), words.num_devices, _device(words), limit)
     except MindmlmError as error:
@@ -118,17 +117,14 @@ def _own_limit(config: RunConfig) -> int | None:
     return parse_memory(text) if text else None
 
 
-def _check_kind(config: RunConfig) -> None:
-    architecture = config.model.arch.type
-    if architecture not in PROGRAMS:
-        raise ConfigError(
-            f"model.arch.type: {architecture} has no plan; expected one of {', '.join(PROGRAMS)}, "
-            "which share its layers and so its sizes"
-        )
-
-
 def _vocabulary(config: RunConfig) -> int:
-    """Rows of the word embedding; of a vocabulary that is yet to be trained, its largest size."""
+    """Rows of the word embedding; of a vocabulary that is yet to be trained, its largest size.
+
+    A student has its teacher's vocabulary.
+    """
+    teacher = planned_teacher(config)
+    if teacher is not None:
+        return teacher.vocab_size
     return config.model.settings.vocab_size or config.processor.tokenizer.train_vocab_size
 
 

@@ -6,7 +6,7 @@ from mindmlm.config.schema import BertModelConfig, NetworkConfig
 from mindmlm.parallel.balance import balance
 
 # Of a row, BERT predicts 15 %: the share of positions that its head computes on.
-_PREDICTED_SHARE = 0.15
+PREDICTED_SHARE = 0.15
 
 
 def layer_costs(settings: NetworkConfig, vocab_size: int, length: int) -> list[float]:
@@ -19,17 +19,22 @@ def layer_costs(settings: NetworkConfig, vocab_size: int, length: int) -> list[f
         vocab_size: rows of the word embedding.
         length: positions of a row.
     """
-    hidden, inner = settings.hidden_size, settings.inner_size
-    layer = float(hidden * (4 * hidden + 2 * inner + 2 * length))
-    costs = [layer] * settings.num_hidden_layers
+    costs = encoder_costs(settings, length)
     costs[-1] += _head_cost(settings, vocab_size)
     return costs
+
+
+def encoder_costs(settings: NetworkConfig, length: int) -> list[float]:
+    """As `layer_costs`, without any head."""
+    hidden, inner = settings.hidden_size, settings.inner_size
+    layer = float(hidden * (4 * hidden + 2 * inner + 2 * length))
+    return [layer] * settings.num_hidden_layers
 
 
 def _head_cost(settings: NetworkConfig, vocab_size: int) -> float:
     hidden = settings.hidden_size
     if isinstance(settings, BertModelConfig):
-        return _PREDICTED_SHARE * hidden * (hidden + vocab_size)
+        return PREDICTED_SHARE * hidden * (hidden + vocab_size)
     return float(hidden * vocab_size)
 
 

@@ -2,7 +2,7 @@
 
 from mindmlm.build_data.rows import isolates_documents
 from mindmlm.config.schema import RunConfig
-from mindmlm.conversion.architectures import architecture_of
+from mindmlm.conversion.architectures import architecture_named
 from mindmlm.data.masking.base import MaskingSettings
 from mindmlm.errors import ConfigError
 from mindmlm.models.plan import ParallelPlan
@@ -17,7 +17,7 @@ from mindmlm.parallel.stages import layer_costs
 
 def tensor_plan(config: RunConfig) -> ParallelPlan:
     """Along which axes the parameters of a run are cut over model-parallel ranks."""
-    architecture = architecture_of(config.model.settings)
+    architecture = architecture_named(config.model.arch.type)
     if config.parallel_config.vocab_emb_dp:
         return architecture.tensor_plan
     return architecture.tensor_plan + architecture.vocabulary_plan

@@ -43,6 +43,48 @@ def _casts(program: Program) -> dict[str, str]:
     }
 
 
+def forward_bytes(program: Program) -> int:
+    """Most bytes that one rank has at once of a block that is never gone through backward.
+
+    A tensor is there from the operator that makes it until the last one that reads it; what comes
+    in stays until it has been read.
+    """
+    sizes = _widths(program)
+    last = {name: n for n, operator in enumerate(program.operators) for name in operator.inputs}
+    alive = {value.name: _bytes(value, sizes) for value in program.inputs}
+    most = 0
+    for number, operator in enumerate(program.operators):
+        # A reshaped tensor is the same memory under another name.
+        same = operator.kind == "Reshape" and last[operator.inputs[0]] == number
+        made = alive.pop(operator.inputs[0], 0) if same else _bytes(operator.output, sizes)
+        alive[operator.name] = made
+        most = max(most, sum(alive.values()))
+        for name in operator.inputs:
+            if last[name] == number:
+                alive.pop(name, None)
+    return most
+
+
+def _bytes(value: Value, sizes: dict[str, int]) -> int:
+    return part_size(value) * sizes.get(value.name, _FLOAT)
+
+
+def score_bytes(head: Program) -> int:
+    """The scores of a head over its vocabulary, once."""
+    scores = next(operator.output for operator in head.operators if operator.name == "shifted")
+    return _FLOAT * part_size(scores)
+
+
+def loss_bytes(head: Program) -> int:
+    """The scores and two tensors of their size, in the first moments of the backward pass."""
+    return 3 * score_bytes(head)
+
+
+def width_of(dtype: str) -> int:
+    """Bytes of a value of a `compute_dtype`."""
+    return _SIZES[dtype]
+
+
 def part_size(value: Value) -> int:
     """Number of values that one rank has of a tensor."""
     return math.prod(value.shape) // math.prod(value.cuts)

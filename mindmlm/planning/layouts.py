@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mindmlm.config.schema import RunConfig
+from mindmlm.config.schema import ElectraModelConfig, RunConfig
 from mindmlm.parallel.layout import ParallelLayout
 from mindmlm.planning.device import Device
 from mindmlm.planning.memory import RankBytes, rank_bytes
+from mindmlm.planning.notes import plan_remarks
 from mindmlm.planning.step_time import StepTime, step_time
+from mindmlm.planning.teacher import distils
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,10 @@ def refusal(config: RunConfig, vocab_size: int, layout: ParallelLayout) -> str |
     """Why the model cannot be divided so; None where it can."""
     settings, rows = config.model.settings, rows_of_step(config)
     model, stages = layout.model_parallel, layout.pipeline_stage
+    if isinstance(settings, ElectraModelConfig) and model * stages > 1:
+        return "ELECTRA is not cut: data_parallel and optimizer_shard only"
+    if distils(config) and model > 1 and not config.parallel_config.vocab_emb_dp:
+        return "vocab_emb_dp False cuts the vocabulary, and the teacher's is whole"
     if settings.num_attention_heads % model:
         return f"model_parallel {model} does not divide {settings.num_attention_heads} heads"
     if settings.inner_size % model:
@@ -133,10 +139,12 @@ def _variants(config: RunConfig, layout: ParallelLayout) -> Iterator[RunConfig]:
     """The same rows a step in larger and smaller micro-batches, computed again or not."""
     rows = rows_of_step(config) // layout.data_parallel
     size = 1
+    # A check refuses to compute the layers of two networks again.
+    choices = (False,) if isinstance(config.model.settings, ElectraModelConfig) else (False, True)
     while size <= min(rows, 64):
         enough = rows // size >= layout.pipeline_stage or config.parallel_mode != 1
         if rows % size == 0 and enough:
-            for recompute in (False, True):
+            for recompute in choices:
                 yield with_choice(config, size, rows // size, recompute)
         size *= 2
 
@@ -162,12 +170,14 @@ class Overview:
         found: the best of each layout, or why there is none.
         vocab_size: rows of the word embedding that was counted with.
         limit: bytes of a card.
+        remarks: what is left out or taken for granted, see `plan_remarks`.
     """
 
     own: Candidate | Refused | None
     found: tuple[Candidate | Refused, ...]
     vocab_size: int
     limit: int
+    remarks: tuple[str, ...] = ()
 
     @property
     def best(self) -> Candidate | None:
@@ -193,4 +203,4 @@ def overview(
             if reason
             else candidate(config, vocab_size, layout, device, limit)
         )
-    return Overview(own, found, vocab_size, limit)
+    return Overview(own, found, vocab_size, limit, tuple(plan_remarks(config, vocab_size)))

@@ -1,20 +1,19 @@
 """Bytes that each rank of a layout needs."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
-from mindmlm.build_data.rows import isolates_documents
 from mindmlm.config.schema import RunConfig
-from mindmlm.conversion.architectures import POOLER, architecture_of
+from mindmlm.conversion.architectures import POOLER, architecture_named
 from mindmlm.parallel.division import Division, bytes_of
 from mindmlm.parallel.layout import ParallelLayout
-from mindmlm.parallel.semi_auto.builder import Program
-from mindmlm.parallel.semi_auto.programs import PROGRAMS, NetworkPrograms
 from mindmlm.parallel.semi_auto.transformer import Frame
 from mindmlm.parallel.stages import stage_bounds
-from mindmlm.planning.engine_plan import predictions, tensor_plan
-from mindmlm.planning.kept import block_bytes, part_size
+from mindmlm.planning.activations import activation_bytes, frame_of, stage_kept
+from mindmlm.planning.engine_plan import tensor_plan
+from mindmlm.planning.teacher import distils, planned_teacher
 
 _FLOAT = 4
+_POSITIONS = "bert.embeddings.position"
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,8 @@ class RankBytes:
 
     Args:
         stage: of the rank.
-        parameters: weights, and with ZeRO-1 the part of them that it updates. Exact.
+        parameters: weights, a teacher's too, and with ZeRO-1 the part of them that it updates.
+            Exact.
         gradients: of its weights. Exact.
         optimizer: the two moments of AdamW. Exact.
         activations: kept where nothing is computed again, by formula.
@@ -54,18 +54,20 @@ def stage_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Whole shapes of the parameters that a stage has; the tied embedding is on both ends."""
     settings = config.model.settings
-    architecture = architecture_of(settings)
+    architecture = architecture_named(config.model.arch.type)
+    # Of question answering, no head decodes words.
+    decodes = architecture.name != "BertForQuestionAnswering"
     bounds = stage_bounds(
         settings, vocab_size, config.train_dataset.max_seq_length, layout.pipeline_stage
     )
     start, stop = bounds[stage]
-    first, last = stage == 0, stage == layout.pipeline_stage - 1
+    first, last = stage == 0, _is_last(layout, stage)
 
     def is_here(name: str) -> bool:
         if ".layers." in name:
             return start <= int(name.split(".layers.")[1].partition(".")[0]) < stop
         if name == architecture.word:
-            return first or last
+            return first or (last and decodes)
         return first if ".embeddings." in name else last
 
     shapes = architecture.parameters(settings, vocab_size)
@@ -83,18 +85,7 @@ def rank_bytes(config: RunConfig, vocab_size: int, layout: ParallelLayout) -> li
     Raises:
         CutError: the model cannot be cut so.
     """
-    plan = tensor_plan(config)
-    frame = Frame(
-        # All layers are alike: one is enough to count.
-        config.model.settings.model_copy(update={"num_hidden_layers": 1}),
-        vocab_size,
-        layout,
-        replace(plan, cut_axes=_evenly_cut(config, vocab_size, layout)),
-        config.runner_config.batch_size * layout.data_parallel,
-        config.train_dataset.max_seq_length,
-        isolates_documents(config),
-    )
-    network = PROGRAMS[config.model.arch.type](frame, predictions(config))
+    plan, frame = tensor_plan(config), frame_of(config, vocab_size, layout)
     found = []
     for stage in range(layout.pipeline_stage):
         shapes = stage_shapes(config, vocab_size, layout, stage)
@@ -104,80 +95,52 @@ def rank_bytes(config: RunConfig, vocab_size: int, layout: ParallelLayout) -> li
             max(sizes)
             for sizes in zip(
                 *(
-                    _state_bytes(shapes, Division(layout, rank, plan, config.optimizer_parallel))
+                    _state_bytes(
+                        config, shapes, Division(layout, rank, plan, config.optimizer_parallel)
+                    )
                     for rank in {first, first + layout.model_parallel - 1}
                 ),
                 strict=True,
             )
         )
-        kept = _activations(config, frame, network, stage, vocab_size)
-        parameters, buffers = weights + masters, _buffers(config, frame, trained)
-        found.append(RankBytes(stage, parameters, trained, moments, *kept, buffers))
+        kept = stage_kept(config, frame, stage, vocab_size)
+        teacher = _teacher_bytes(config, vocab_size) if _is_last(layout, stage) else 0
+        parameters, buffers = weights + masters + teacher, _buffers(config, frame, trained)
+        found.append(
+            RankBytes(
+                stage, parameters, trained, moments, kept.activations, kept.recomputed, buffers
+            )
+        )
     return found
 
 
+def _is_last(layout: ParallelLayout, stage: int) -> bool:
+    return stage == layout.pipeline_stage - 1
+
+
+def _teacher_bytes(config: RunConfig, vocab_size: int) -> int:
+    teacher = planned_teacher(config, vocab_size)
+    return 0 if teacher is None else teacher.weights
+
+
 def _state_bytes(
-    shapes: dict[str, tuple[int, ...]], division: Division
+    config: RunConfig, shapes: dict[str, tuple[int, ...]], division: Division
 ) -> tuple[int, int, int, int]:
     """Bytes of weights, of those that are trained, of moments, of parts that the rank updates."""
-    counted = bytes_of(_trained(shapes), division)
+    here = {name: shape for name, shape in shapes.items() if not _is_frozen(config, name)}
+    counted = bytes_of(here, division)
     frozen = sum(
-        division.weight(name, shape).size
-        for name, shape in shapes.items()
-        if name.startswith(POOLER)
+        division.weight(name, shape).size for name, shape in shapes.items() if name not in here
     )
     trained = counted["weights"]
     return trained + _FLOAT * frozen, trained, counted["moments"], counted["master"]
 
 
-def _trained(shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    return {name: shape for name, shape in shapes.items() if not name.startswith(POOLER)}
-
-
-def _evenly_cut(config: RunConfig, vocab_size: int, layout: ParallelLayout) -> dict[str, int]:
-    """The cut axes without those of a vocabulary that is not cut evenly, for activations."""
-    architecture, plan = architecture_of(config.model.settings), tensor_plan(config)
-    uneven = set(architecture.vocabulary_rows) if vocab_size % layout.model_parallel else set()
-    return {name: axis for name, axis in plan.cut_axes.items() if name not in uneven}
-
-
-def _activations(
-    config: RunConfig, frame: Frame, network: NetworkPrograms, stage: int, vocab_size: int
-) -> tuple[int, int]:
-    """Bytes kept without and with recomputation."""
-    layout = frame.layout
-    bounds = stage_bounds(config.model.settings, vocab_size, frame.sequence, layout.pipeline_stage)
-    start, stop = bounds[stage]
-    layer = block_bytes(network.layers[0])
-    last = stage == layout.pipeline_stage - 1
-    ends = (block_bytes(network.embeddings) if stage == 0 else 0) + (
-        block_bytes(network.head) + _loss_bytes(network.head) if last else 0
-    )
-    entry = activation_bytes(frame)
-    # A stage runs ahead by as many micro-batches as there are stages behind it (1F1B).
-    in_flight = min(layout.pipeline_stage - stage, config.micro_batches)
-    layers = stop - start
-    # Of a layer that is computed again, what it keeps and the gradients of that are there at once;
-    # where nothing is, gradients take the room of what the backward pass has done with.
-    again = 2 * layer + ends
-    if config.parallel_mode == 1:
-        sliced = layout.model_parallel if config.recompute_config.recompute_slice_activation else 1
-        kept = in_flight * layers * entry // sliced
-        return in_flight * (layers * layer + ends), kept + again
-    # Explicit engine: one backward pass at a time; what waits has kept what went into its parts.
-    return in_flight * entry + layers * layer + ends, in_flight * layers * entry + again
-
-
-def activation_bytes(frame: Frame) -> int:
-    """Bytes that go from layer to layer on one rank, for one micro-batch."""
-    rows = frame.rows // frame.layout.data_parallel
-    return _FLOAT * rows * frame.settings.hidden_size
-
-
-def _loss_bytes(head: Program) -> int:
-    """The scores and two tensors of their size, in the first moments of the backward pass."""
-    scores = next(operator.output for operator in head.operators if operator.name == "shifted")
-    return 3 * _FLOAT * part_size(scores)
+def _is_frozen(config: RunConfig, name: str) -> bool:
+    """Whether a parameter is carried along and not trained."""
+    if name.startswith(POOLER):
+        return config.model.arch.type != "BertForPreTraining"
+    return name == _POSITIONS and distils(config) and config.distillation.freeze_position_embeddings
 
 
 def _buffers(config: RunConfig, frame: Frame, gradients: int) -> int:

@@ -18,7 +18,14 @@ _HEAD = (
 def text_report(overview: Overview, config: RunConfig) -> str:
     """Tables, explanations and the `parallel_config` to use."""
     return "\n".join(
-        [*_table(overview), "", *_own(overview), *_refusals(overview), *_choice(overview, config)]
+        [
+            *_table(overview),
+            "",
+            *_remarks(overview),
+            *_own(overview),
+            *_refusals(overview),
+            *_choice(overview, config),
+        ]
     )
 
 
@@ -35,6 +42,12 @@ def _table(overview: Overview) -> Iterator[str]:
         yield row(one)
     if not fitting:
         yield "none"
+
+
+def _remarks(overview: Overview) -> Iterator[str]:
+    yield from overview.remarks
+    if overview.remarks:
+        yield ""
 
 
 def row(one: Candidate) -> str:
@@ -152,6 +165,7 @@ def json_report(overview: Overview, config: RunConfig) -> dict[str, Any]:
     return {
         "vocab_size": overview.vocab_size,
         "device_memory": overview.limit,
+        "remarks": list(overview.remarks),
         "configured": None if overview.own is None else _json(overview.own),
         "layouts": [_json(one) for one in overview.found],
         "recommended": None if best is None else recommended(best, config),

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from mindmlm.config.schema import RunConfig
 from mindmlm.parallel.layout import ParallelLayout
-from mindmlm.parallel.stages import layer_costs, stage_bounds
+from mindmlm.planning.arithmetic import stage_costs
 from mindmlm.planning.device import Device
 
 _FLOAT = 4
@@ -58,13 +58,12 @@ def step_time(
     micro, length = config.micro_batches, config.train_dataset.max_seq_length
     rows = config.runner_config.batch_size * length
     settings = config.model.settings
-    costs = layer_costs(settings, vocab_size, length)
-    bounds = stage_bounds(settings, vocab_size, length, stages)
-    slowest = max(sum(costs[start:stop]) for start, stop in bounds)
-    layers = max(stop - start for start, stop in bounds)
+    costs = stage_costs(config, vocab_size, stages)
+    layers = max(cost.layers for cost in costs)
     # A multiplication and an addition; backward costs twice the forward pass.
     again = recompute or (config.parallel_mode != 1 and stages > 1)
-    compute = micro * rows * slowest / model * 2 * (4 if again else 3) / device.speed
+    slowest = max(cost.of_step(model, 4 if again else 3) for cost in costs)
+    compute = micro * rows * slowest * 2 / device.speed
     entry = _FLOAT * rows * settings.hidden_size
     # Two sums a layer in each pass over it (Shoeybi et al. 2019); a ring sends 2 (n - 1) / n.
     sums = layers * micro * (6 if again else 4)

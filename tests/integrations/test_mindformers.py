@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from mindmlm.testing.corpus import write_corpus
+from mindmlm.testing.questions import write_questions, write_vocabulary
 
 pytest.importorskip("mindformers")
 PROGRAM = """\
@@ -56,7 +57,18 @@ SHAPE = {
 }
 BERT = ("BertForMaskedLM", "BertConfig", "MaskedLanguageModelingTrainer", "BertTokenizer")
 GPT2 = ("GPT2LMHeadModel", "GPT2Config", "CausalLanguageModelingTrainer", "GPT2Tokenizer")
-DATA_SETS = {"BertForMaskedLM": "MaskLanguageModelDataset", "GPT2LMHeadModel": "TextBlockDataset"}
+QUESTIONS = (
+    "BertForQuestionAnswering",
+    "BertConfig",
+    "QuestionAnsweringTrainer",
+    "BertTokenizer",
+)
+KINDS = (BERT, GPT2, QUESTIONS)
+DATA_SETS = {
+    "BertForMaskedLM": "MaskLanguageModelDataset",
+    "GPT2LMHeadModel": "TextBlockDataset",
+    "BertForQuestionAnswering": "QuestionAnsweringDataset",
+}
 
 
 def run(folder: Path, program: str, *words: str) -> str:
@@ -77,25 +89,41 @@ def run(folder: Path, program: str, *words: str) -> str:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """(our YAML, MindFormers' YAML) of a BERT and of a GPT-2 on a small text."""
+    """(our YAML, MindFormers' YAML) of a BERT, of a GPT-2 and of a BERT that answers questions."""
+    folder = tmp_path_factory.mktemp("mindformers")
+    data = text_data(folder)
+    return folder, {kinds[0]: write(folder, *kinds, *data[kinds[0]]) for kinds in KINDS}
+
+
+def text_data(folder: Path) -> dict[str, tuple[dict, dict]]:
+    """(train_dataset, files of the tokenizer) of each architecture, on small data."""
     from mindmlm.cli.build_vocab import main as build_vocab
 
-    folder = tmp_path_factory.mktemp("mindformers")
     text = write_corpus(folder / "text.txt", documents=12)
     assert build_vocab([f"--input_file={text}", f"--output_file={folder / 'vocab.txt'}"]) == 0
     bpe = ["--algorithm=bpe", "--vocab_size=300"]
     assert build_vocab([f"--input_file={text}", f"--output_file={folder / 'bpe'}", *bpe]) == 0
-    vocabularies = {
-        "BertTokenizer": {"vocab_file": str(folder / "vocab.txt")},
-        "GPT2Tokenizer": {"vocab_file": str(folder / "bpe" / "vocab.json")},
+    packed = {
+        "data_loader": {"dataset_dir": str(text), "num_samples": 12},
+        "max_seq_length": 16,
+        "sample_mode": "packed",
     }
-    made = {}
-    for arch, kind, trainer, tokenizer in (BERT, GPT2):
-        made[arch] = write(folder, text, arch, kind, trainer, tokenizer, vocabularies[tokenizer])
-    return folder, made
+    asked = write_questions(folder / "squad" / "questions.json", 12)
+    questions = {
+        "data_loader": {"type": "SQuADDataLoader", "dataset_dir": str(asked)},
+        "max_seq_length": 32,
+        "max_question_length": 8,
+        "doc_stride": 4,
+    }
+    words = write_vocabulary(folder / "squad" / "vocab.txt")
+    return {
+        "BertForMaskedLM": (packed, {"vocab_file": str(folder / "vocab.txt")}),
+        "GPT2LMHeadModel": (packed, {"vocab_file": str(folder / "bpe" / "vocab.json")}),
+        "BertForQuestionAnswering": (questions, {"vocab_file": str(words)}),
+    }
 
 
-def write(folder, text, arch, kind, trainer, tokenizer, vocabulary):
+def write(folder, arch, kind, trainer, tokenizer, train_dataset, vocabulary):
     network = {"type": kind, "vocab_size": 1000, **SHAPE}
     words = {"type": tokenizer, **vocabulary}
     ours, theirs = folder / f"{arch}.yaml", folder / f"mindformers_{arch}.yaml"
@@ -105,11 +133,7 @@ def write(folder, text, arch, kind, trainer, tokenizer, vocabulary):
         "context": {"device_target": "CPU"},
         "model": {"model_config": network, "arch": {"type": arch}},
         "trainer": {"type": trainer},
-        "train_dataset": {
-            "data_loader": {"dataset_dir": str(text), "num_samples": 12},
-            "max_seq_length": 16,
-            "sample_mode": "packed",
-        },
+        "train_dataset": train_dataset,
         "processor": {"tokenizer": words, "segmenter": "none"},
         "runner_config": {"batch_size": 4, "epochs": 1, "max_steps": 3},
         "lr_schedule": {"learning_rate": 1e-3, "type": "constant"},
@@ -181,17 +205,18 @@ def test_builders_make_our_parts_and_nothing_is_left_behind(files, our_losses, t
     for arch, (_, theirs) in made.items():
         _, loss, tokens, steps = found["losses"][str(theirs)]
         assert loss == pytest.approx(our_losses[arch][0], rel=1e-5)
-        assert 50 < tokens <= 300
+        assert 40 < tokens <= 300
         assert steps >= 3
     assert not (tmp_path / "output").exists()
 
 
 @pytest.mark.slow
-def test_the_trainer_of_mindformers_trains_as_our_loop_does(files, our_losses, tmp_path):
-    _, theirs = files[1]["BertForMaskedLM"]
+@pytest.mark.parametrize("arch", ["BertForMaskedLM", "BertForQuestionAnswering"])
+def test_the_trainer_of_mindformers_trains_as_our_loop_does(files, our_losses, tmp_path, arch):
+    _, theirs = files[1][arch]
     printed = run(tmp_path, TRAINER, str(theirs))
     losses = [float(text) for text in re.findall(r"loss:\[ *([0-9.]+)/", printed)]
-    assert losses == pytest.approx(our_losses["BertForMaskedLM"], rel=2e-5)
+    assert losses == pytest.approx(our_losses[arch], rel=2e-5)
 
 
 def test_nothing_of_mindformers_is_imported_with_us():

@@ -41,7 +41,9 @@ def test_writing_on(monkeypatch, sequences):
 
 
 @pytest.mark.parametrize("rows", [1, 3, 16, 17, 100, 311])
-@pytest.mark.parametrize(("inner", "outputs"), [(5, 1), (48, 33), (385, 70), (800, 3100), (1600, 40)])
+@pytest.mark.parametrize(
+    ("inner", "outputs"), [(5, 1), (48, 33), (385, 70), (800, 3100), (1600, 40)]
+)
 def test_products(rows, inner, outputs):
     rng = np.random.default_rng(rows + inner)
     x, weight = rng.standard_normal((rows, inner)), rng.standard_normal((outputs, inner))

@@ -43,9 +43,9 @@ def bert_programs(frame: Frame, predictions: int) -> NetworkPrograms:
         "bert.layers", "attention_norm", "output_norm", not settings.post_layernorm_residual
     )
     return NetworkPrograms(
-        _bert_embeddings(frame, settings),
+        bert_embeddings(frame, settings),
         _layers(frame, names),
-        _bert_head(frame, settings, predictions),
+        masked_lm_head(frame, settings, predictions),
     )
 
 
@@ -55,7 +55,8 @@ def _layers(frame: Frame, names: LayerNames) -> tuple[Program, ...]:
     )
 
 
-def _bert_embeddings(frame: Frame, settings: BertModelConfig) -> Program:
+def bert_embeddings(frame: Frame, settings: BertModelConfig) -> Program:
+    """Token, position and segment embeddings, normalised, as wide as `settings` say."""
     build, hidden = frame.builder("embeddings"), settings.hidden_size
     words, positions = word_and_position(frame, build, "bert.embeddings")
     table = build.parameter("bert.embeddings.token_type", (settings.type_vocab_size, hidden))
@@ -68,19 +69,23 @@ def _bert_embeddings(frame: Frame, settings: BertModelConfig) -> Program:
     return build.program(x)
 
 
-def _bert_head(frame: Frame, settings: BertModelConfig, predictions: int) -> Program:
+def masked_lm_head(
+    frame: Frame, settings: BertModelConfig, predictions: int, embedding_size: int | None = None
+) -> Program:
+    """The head on `predictions` positions of a row; `embedding_size` as of `MaskedLMHead`."""
     build, hidden, dtype = frame.builder("head"), settings.hidden_size, settings.compute_dtype
     epsilon, count = settings.layer_norm_eps, (frame.batch, predictions)
+    size = embedding_size or hidden
     x = build.input("x", (frame.rows, hidden))
     if not settings.post_layernorm_residual:
         x = build.norm("final_norm", x, "bert.final_norm", epsilon)
     x = build.reshape("sequences", x, (frame.batch, frame.sequence, hidden))
     x = build.apply("chosen", "Gather", x, build.input("positions", count), batch_dims=1)
     x = build.reshape("chosen_rows", x, (frame.batch * predictions, hidden))
-    x = build.dense("dense", x, "head.dense", (hidden, hidden), dtype)
+    x = build.dense("dense", x, "head.dense", (hidden, size), dtype)
     x = build.activation("activation", x, settings.head_act)
     x = build.norm("norm", x, "head.norm", epsilon)
-    word = build.parameter("bert.embeddings.word", (frame.vocab_size, hidden))
+    word = build.parameter("bert.embeddings.word", (frame.vocab_size, size))
     logits = build.matmul("decode", x, word, dtype)
     bias = build.parameter("head.bias", (frame.vocab_size,))
     logits = build.apply("logits", "Add", logits, bias)
