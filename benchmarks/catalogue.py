@@ -37,9 +37,9 @@ def _bert_memory(batch: int, sequence: int) -> Benchmark:
 
 def _start_up(*options: str) -> Benchmark:
     how = (
-        "the same output folder and compile cache again"
+        "text prepared, context.enable_compile_cache"
         if "--warm" in options
-        else "text to be prepared, compile cache empty"
+        else "text to be prepared, graphs to be compiled"
     )
     return Benchmark(
         title=f"from the command to the end of the first step of BERT-base, 8 x 128; {how}",

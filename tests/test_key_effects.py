@@ -86,6 +86,9 @@ SHOWN_BY = {
     "context.max_device_memory": (
         "runtime/test_context.py::test_the_limit_of_memory_reaches_a_card_and_no_cpu"
     ),
+    "context.enable_compile_cache": (
+        "e2e/test_compile_cache.py::test_a_second_run_takes_the_graphs_of_the_first"
+    ),
     "runner_config.epochs": LENGTH,
     "runner_config.batch_size": BATCHES,
     "runner_config.gradient_accumulation_steps": BATCHES,

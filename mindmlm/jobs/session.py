@@ -4,7 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mindmlm import build
@@ -12,6 +12,7 @@ from mindmlm.config import LoadedConfig
 from mindmlm.config.schema import RunConfig
 from mindmlm.errors import MindmlmError
 from mindmlm.jobs.replicas import check_configs
+from mindmlm.models.graph_cache import keep_graphs
 from mindmlm.parallel.agreement import Agreement
 from mindmlm.parallel.collectives import create_groups
 from mindmlm.parallel.place import Place
@@ -72,7 +73,23 @@ def start_device(loaded: LoadedConfig) -> Device:
     card = device_number(context.device_id, loaded.config.use_parallel)
     device = initialise(context.device_target, card, context.mode, context.max_device_memory)
     loaded.require_device(device.target)
+    if context.enable_compile_cache:
+        return _keep_graphs(device, loaded)
     return device
+
+
+def _keep_graphs(device: Device, loaded: LoadedConfig) -> Device:
+    """The device, with a note where graphs cannot be kept."""
+    config = loaded.config
+    note: str | None
+    if device.target != "CPU" or config.use_parallel or config.context.mode != 0:
+        note = (
+            "context.enable_compile_cache has no effect: graphs are kept in one process on a CPU "
+            "in mode 0"
+        )
+    else:
+        note = keep_graphs()
+    return replace(device, notes=(*device.notes, note)) if note else device
 
 
 def meet(loaded: LoadedConfig) -> tuple[Device, Session]:

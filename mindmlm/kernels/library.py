@@ -56,7 +56,7 @@ def library() -> Path | None:
 
 def _library() -> Path:
     compiler = _compiler()
-    folder = _own_folder()
+    folder = own_folder(FOLDER_VARIABLE, "kernels")
     target = folder / f"kernels-{_fingerprint(compiler)}.so"
     if not target.exists():
         with _alone(folder / "lock"):
@@ -73,10 +73,14 @@ def _compiler() -> str:
     raise RuntimeError(f"no C++ compiler was found ({', '.join(_COMPILERS)}, or $CXX)")
 
 
-def _own_folder() -> Path:
-    """The folder of libraries, which nobody else may write."""
-    default = Path.home() / ".cache" / "mindmlm" / "kernels"
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or default)
+def own_folder(variable: str, name: str) -> Path:
+    """A folder that nobody else may write: `variable`'s, or ``~/.cache/mindmlm/`` and `name`.
+
+    Raises:
+        RuntimeError: others can write it.
+        OSError: it cannot be made.
+    """
+    folder = Path(os.environ.get(variable) or Path.home() / ".cache" / "mindmlm" / name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     state = folder.stat()
     if state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

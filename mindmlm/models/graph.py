@@ -1,14 +1,24 @@
 """Cells that the host calls again and again."""
 
+from typing import Any
+
 from mindspore import nn
+
+from mindmlm.models import graph_cache
+from mindmlm.models.fingerprint import fingerprint
 
 
 class Graph(nn.Cell):
-    """A Cell at the top of a graph, whose calls do not walk through all Cells below.
+    """A Cell at the top of a graph.
 
-    At every call MindSpore writes the name of the compiled graph into every Cell (`compile_phase`),
-    9 ms for GPT-2's 1,100 of them; nothing needs it where the name is the one already there.
+    Its calls do not walk through all Cells below: at every call MindSpore writes the name of the
+    compiled graph into every Cell (`compile_phase`), 9 ms for GPT-2's 1,100 of them; nothing needs
+    it where the name is the one already there. What it compiles can be kept (`graph_cache`).
     """
+
+    def parts(self) -> tuple[object, ...]:
+        """What the graph is made from, beside the class and the arguments."""
+        return (self,)
 
     @property
     def compile_phase(self) -> str | None:
@@ -19,3 +29,14 @@ class Graph(nn.Cell):
     def compile_phase(self, value: str) -> None:
         if value != self._compile_phase:
             nn.Cell.compile_phase.fset(self, value)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile for arguments of these shapes, or find the graph."""
+        shapes = (self.training, *(getattr(one, "shape", one) for one in args))
+        compiled: set[tuple[object, ...]] = vars(self).setdefault("_compiled_shapes", set())
+        if shapes in compiled:
+            super().compile(*args, **kwargs)
+            return
+        with graph_cache.kept(lambda: fingerprint((type(self), *self.parts()), args)):
+            super().compile(*args, **kwargs)
+        compiled.add(shapes)

@@ -23,6 +23,10 @@ class ForwardBackward(Graph):
         self.parameters = ParameterTuple(parameters)
         self.value_and_grad = ops.value_and_grad(loss, 0, self.parameters)
 
+    def parts(self) -> tuple[object, ...]:
+        """The function that MindSpore makes for the gradient has nothing else in it."""
+        return self.loss, tuple(value.name for value in self.parameters)
+
     def construct(self, x: ms.Tensor, *inputs: ms.Tensor) -> tuple:
         """Return (scaled loss, (gradient of x, gradients in the order of the parameters)).
 

@@ -9,6 +9,7 @@ from mindspore import nn, ops
 from mindmlm.models.functional import MostLikely
 from mindmlm.models.gpt2.heads import GPT2LMHeadModel
 from mindmlm.models.gpt2.model import GPT2Part
+from mindmlm.models.graph import Graph
 from mindmlm.models.losses import WeightedCrossEntropy
 from mindmlm.models.spans import Span
 
@@ -101,7 +102,7 @@ class CausalLMLoss(nn.Cell):
         return loss * scale
 
 
-class CausalLMEvaluation(nn.Cell):
+class CausalLMEvaluation(Graph):
     """Sums that evaluation adds up over batches: loss, correct predictions, positions.
 
     Args:

@@ -9,6 +9,7 @@ from mindmlm.data.packing import PackedBatch
 from mindmlm.models.bert.heads import BertForMaskedLM
 from mindmlm.models.bert.model import BertPart
 from mindmlm.models.functional import MostLikely
+from mindmlm.models.graph import Graph
 from mindmlm.models.losses import WeightedCrossEntropy
 from mindmlm.models.spans import Span
 
@@ -117,7 +118,7 @@ class MaskedLMLoss(nn.Cell):
         return loss * scale
 
 
-class MaskedLMEvaluation(nn.Cell):
+class MaskedLMEvaluation(Graph):
     """Sums that evaluation adds up over batches: loss, correct predictions, positions.
 
     Args:

@@ -7,6 +7,7 @@ from mindspore import nn, ops
 from mindmlm.data.sentence_pairs import PairBatch
 from mindmlm.models.bert.pretraining import BertForPreTraining
 from mindmlm.models.functional import MostLikely
+from mindmlm.models.graph import Graph
 from mindmlm.models.losses import WeightedCrossEntropy
 from mindmlm.models.spans import Span
 from mindmlm.tasks import mlm
@@ -96,7 +97,7 @@ class PretrainingLoss(nn.Cell):
         return ops.stack((masked, pairs, hits)) * scale
 
 
-class PretrainingEvaluation(nn.Cell):
+class PretrainingEvaluation(Graph):
     """Sums that evaluation adds up over batches.
 
     Args:

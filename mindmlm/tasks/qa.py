@@ -8,6 +8,7 @@ from mindspore import nn, ops
 
 from mindmlm.models.bert.model import BertPart
 from mindmlm.models.bert.question_answering import BertForQuestionAnswering
+from mindmlm.models.graph import Graph
 from mindmlm.models.losses import WeightedCrossEntropy
 from mindmlm.models.spans import Span
 
@@ -117,7 +118,7 @@ class QuestionAnsweringLoss(nn.Cell):
         return self.span_loss(scores, starts, ends, weights) * scale
 
 
-class QuestionAnsweringEvaluation(nn.Cell):
+class QuestionAnsweringEvaluation(Graph):
     """Scores of a batch, and the sum of its rows' losses.
 
     Args:

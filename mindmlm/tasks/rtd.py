@@ -9,6 +9,7 @@ from mindmlm.models.bert.heads import rows_of_positions
 from mindmlm.models.electra.model import ElectraForPreTraining
 from mindmlm.models.electra.sampling import SampleTokens
 from mindmlm.models.functional import MostLikely
+from mindmlm.models.graph import Graph
 from mindmlm.models.losses import WeightedBinaryCrossEntropy, WeightedCrossEntropy
 from mindmlm.tasks import mlm
 
@@ -166,7 +167,7 @@ class ReplacedTokenLoss(nn.Cell):
         return ops.stack((generator, discriminator)) * scale
 
 
-class ReplacedTokenEvaluation(nn.Cell):
+class ReplacedTokenEvaluation(Graph):
     """Sums that evaluation adds up over batches.
 
     Args:

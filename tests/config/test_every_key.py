@@ -59,6 +59,7 @@ CHANGED = {
     "context.device_target": "CPU",
     "context.device_id": "3",
     "context.max_device_memory": "31GB",
+    "context.enable_compile_cache": "True",
     "parallel.parallel_mode": "3",
     "parallel.full_batch": "True",
     "parallel.enable_parallel_optimizer": "True",

@@ -37,3 +37,9 @@ class ContextConfig(Section):
         description='Most memory that MindSpore takes of a card, such as "31GB" (1 GB = 2**30 '
         "bytes). null = all that is free. Without effect on a CPU (the log says so).",
     )
+    enable_compile_cache: bool = Field(
+        default=False,
+        description="Keep compiled graphs in `~/.cache/mindmlm/graphs` and take them again where "
+        "all that they are made from is the same: the second start of a run is faster. In one "
+        "process on a CPU, in mode 0; elsewhere it has no effect, and the log says so.",
+    )
