@@ -163,7 +163,6 @@ def _name(thing: Any) -> str:
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
-@cache
 def _foreign_source(thing: Any) -> str:
     """Hash of the file of a class or function that is neither ours nor MindSpore's."""
     root = (thing.__module__ or "").partition(".")[0]
@@ -175,4 +174,9 @@ def _foreign_source(thing: Any) -> str:
         path = None
     if path is None:
         raise UnknownPartError(f"{_name(thing)} without a source file")
+    return _file_hash(path)
+
+
+@cache
+def _file_hash(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -33,7 +33,7 @@ class Graph(nn.Cell):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile for arguments of these shapes, or find the graph."""
         shapes = (self.training, *(getattr(one, "shape", one) for one in args))
-        compiled: set[tuple[object, ...]] = vars(self).setdefault("_compiled_shapes", set())
+        compiled: set[tuple[object, ...]] = self.__dict__.setdefault("_compiled_shapes", set())
         if shapes in compiled:
             super().compile(*args, **kwargs)
             return
