@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import mindspore as ms
 from mindspore import nn
 
 from mindmlm.models import graph_cache
@@ -32,7 +33,7 @@ class Graph(nn.Cell):
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile for arguments of these shapes, or find the graph."""
-        shapes = (self.training, *(getattr(one, "shape", one) for one in args))
+        shapes = (self.training, _shape(args))
         compiled: set[tuple[object, ...]] = self.__dict__.setdefault("_compiled_shapes", set())
         if shapes in compiled:
             super().compile(*args, **kwargs)
@@ -40,3 +41,12 @@ class Graph(nn.Cell):
         with graph_cache.kept(lambda: fingerprint((type(self), *self.parts()), args)):
             super().compile(*args, **kwargs)
         compiled.add(shapes)
+
+
+def _shape(argument: Any) -> object:
+    """Shape and type of a tensor, also within tuples; anything else stands for itself."""
+    if isinstance(argument, ms.Tensor):
+        return argument.shape, argument.dtype
+    if isinstance(argument, tuple | list):
+        return tuple(_shape(one) for one in argument)
+    return argument

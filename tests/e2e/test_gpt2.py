@@ -178,3 +178,32 @@ def test_a_prompt_that_is_too_long(predict):
     assert done.code == 2
     assert "512" in done.stderr
     assert done.stdout == ""
+
+
+def test_kept_graphs_write_the_same_text(command, run, tmp_path, monkeypatch):
+    folder = tmp_path / "graphs"
+    monkeypatch.setenv("MINDMLM_GRAPHS_DIR", str(folder))
+    config = command.project_root / "configs" / "gpt2" / "run_gpt2_tiny.yaml"
+
+    def written(output: str, kept: bool) -> tuple[str, dict[str, int]]:
+        done = command.process(
+            f"--config={config}",
+            f"--output_dir={tmp_path / output}",
+            "--run_mode=predict",
+            f"--load_checkpoint={run}",
+            "--predict_data=The first words",
+            "--generation.max_new_tokens=12",
+            f"--context.enable_compile_cache={kept}",
+            *SMALL,
+        )
+        assert done.code == 0, done.stderr
+        found = folder.iterdir() if kept else ()
+        return done.stdout, {path.name: path.stat().st_ino for path in found}
+
+    plain, _ = written("plain", kept=False)
+    first, made = written("first", kept=True)
+    again, found = written("again", kept=True)
+    assert plain == first == again
+    # A pass over the prompt and one for each new token.
+    assert len(made) == 2
+    assert found == made
