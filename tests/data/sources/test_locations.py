@@ -51,7 +51,7 @@ def test_a_folder_of_tables_and_compressed_files(tmp_path: Path) -> None:
     assert [file.base_name for file in list_split(listing, "eval")] == ["valid.jsonl"]
 
 
-@pytest.mark.parametrize("content", [b"one\ntwo\n", gzip.compress(b"one\ntwo\n")])
+@pytest.mark.parametrize("content", [b"one\ntwo\n", gzip.compress(b"one\ntwo\n", mtime=0)])
 def test_standard_input_is_read_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
