@@ -4,7 +4,6 @@ Argument: a JSON file with ``config``, ``flags``, ``cache``, ``steps`` and ``opt
 """
 
 import json
-import resource
 import sys
 from pathlib import Path
 
@@ -17,5 +16,7 @@ config = load_config(job["config"], job["options"], flags=job["flags"]).config
 initialise("CPU", device_id=0, mode=0)
 run = SmallRun.create(config, Path(job["cache"]))
 seen = losses(run.train(job["steps"]))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+# Not `ru_maxrss`, which begins with the size of the process that started this one.
+status = Path("/proc/self/status").read_text()
+peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
 print(json.dumps({"losses": seen, "peak": peak}))
