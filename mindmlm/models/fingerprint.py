@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import mindspore as ms
@@ -117,6 +117,12 @@ class _Description:
 
     def _function(self, function: Any) -> Iterator[str]:
         yield f"function {_name(function)} {_foreign_source(function)}"
+        if isinstance(function, FunctionType):
+            # Two functions of one scope may have one name: lambdas have.
+            code = function.__code__
+            yield f"{code.co_code.hex()} {code.co_names} {code.co_firstlineno}"
+            yield from self.of((function.__defaults__, function.__kwdefaults__))
+            yield from (repr(one) for one in code.co_consts if not isinstance(one, CodeType))
         for cell in getattr(function, "__closure__", None) or ():
             yield from self.of(cell.cell_contents)
 

@@ -90,3 +90,12 @@ def test_frozen_and_renamed_parameters_count():
 def test_a_part_of_an_unknown_kind_is_said():
     with pytest.raises(UnknownPartError, match="object"):
         of(Scaled(object()))
+
+
+def test_functions_count_by_what_they_do():
+    def scaled(factor: float, default: float = 1.0):
+        return (lambda x: x * factor), (lambda x: x + factor), (lambda x, by=default: x * by)
+
+    hashes = {of(Scaled(one)) for factor in (1.0, 2.0) for one in scaled(factor, factor)}
+    assert len(hashes) == 6
+    assert of(Scaled(scaled(2.0)[0])) == of(Scaled(scaled(2.0)[0]))
