@@ -85,10 +85,11 @@ class _GraphCache:
     @contextmanager
     def looking_for(self, name: str) -> Iterator[None]:
         ours = self._folder / f"{name}.mindir"
-        known = ours.exists()
+        placed = 0
         place = self._seen / f"compile_cache_{self._number}.mindir"
-        if known:
+        if ours.exists():
             shutil.copyfile(ours, place)
+            placed = place.stat().st_mtime_ns
             os.utime(ours)
         script, api.entry_script_path = api.entry_script_path, None
         os.environ[_SWITCH] = "1"
@@ -97,13 +98,16 @@ class _GraphCache:
         finally:
             del os.environ[_SWITCH]
             api.entry_script_path = script
-        self._take(ours, known)
+        self._take(ours, placed)
 
-    def _take(self, ours: Path, known: bool) -> None:
-        """Keep what MindSpore has written; its name tells where it will look next time."""
+    def _take(self, ours: Path, placed: int) -> None:
+        """Keep what MindSpore has written since `placed` (also over a file that it could not read).
+
+        The name of the file tells where it will look next time.
+        """
         for path in self._seen.glob("compile_cache_*.mindir"):
             self._number = int(path.stem.rpartition("_")[2]) + 1
-            if not known:
+            if path.stat().st_mtime_ns != placed:
                 self._keep(path, ours)
             path.unlink()
 

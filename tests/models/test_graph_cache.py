@@ -41,7 +41,7 @@ def test_a_graph_is_taken_again_and_no_other(call):
     assert results == [7.0, 8.0]
     assert len(first) == 2
     assert all(name.endswith(".mindir") for name in first)
-    # The same two in another order: nothing is compiled, so no file is written anew.
+    # The same two in another order: nothing is compiled, or a file would be written anew.
     results, second = call("3,2")
     assert results == [8.0, 7.0]
     assert second == first
@@ -53,10 +53,14 @@ def test_a_graph_is_taken_again_and_no_other(call):
 
 
 def test_a_damaged_graph_is_compiled_anew(call, tmp_path):
-    call("2")
+    _, made = call("2")
     (path,) = (tmp_path / "graphs").iterdir()
     path.write_bytes(path.read_bytes()[:40])
-    assert call("2")[0] == [7.0]
+    results, mended = call("2")
+    assert results == [7.0]
+    assert mended != made
+    assert path.stat().st_size > 40
+    assert call("2") == ([7.0], mended)
 
 
 def test_the_folder_of_others_is_not_used(tmp_path, monkeypatch):
