@@ -55,18 +55,18 @@ def keep_masks(
     masks = tuple(np.empty((len(sample_indices), *site.local_shape), np.bool_) for site in sites)
     for row, sample in enumerate(sample_indices):
         for site, mask in zip(sites, masks, strict=True):
-            mask[row] = _sample_mask(site, seed, step, int(sample))
+            _fill(mask[row].reshape(-1), site, seed, step, int(sample))
     return masks
 
 
-def _sample_mask(site: DropoutSite, seed: int, step: int, sample: int) -> np.ndarray:
-    size = int(np.prod(site.local_shape))
+def _fill(mask: np.ndarray, site: DropoutSite, seed: int, step: int, sample: int) -> None:
+    """Write the mask of one sample into `mask`, bool [values of the site]."""
     skipped = 0 if site.here is None else site.here.start * int(np.prod(site.shape[1:]))
     # Philox numbers its blocks, so a part of the mask starts at its own block.
     block, offset = divmod(skipped, _VALUES_PER_BLOCK)
     key = np.array([seed & (2**64 - 1), (step << 32) | sample], np.uint64)
     counter = np.array([block, 0, site.layer, site.name], np.uint64)
-    bits = np.random.Philox(key=key, counter=counter).random_raw((offset + size + 3) // 4)
+    bits = np.random.Philox(key=key, counter=counter).random_raw((offset + mask.size + 3) // 4)
     threshold = round(site.probability * _LEVELS)
-    values = bits.view(np.uint16)[offset : offset + size]
-    return (values >= threshold).reshape(site.local_shape)
+    values = bits.view(np.uint16)[offset : offset + mask.size]
+    np.greater_equal(values, threshold, out=mask)

@@ -198,7 +198,10 @@ class Normalize(nn.Cell):
 
 
 class DropMasked(nn.Cell):
-    """x * keep * scale with keep of bool, for dropout."""
+    """x * keep * scale with keep of bool, for dropout; keep has x's values in any shape.
+
+    The kernel does not look at shapes: to reshape a mask, which is an input of the graph, is a copy.
+    """
 
     def __init__(self, scale: float) -> None:
         super().__init__()
@@ -213,6 +216,7 @@ class DropMasked(nn.Cell):
         """Return the values that are kept, scaled, and 0 for the others."""
         if self.fused:
             return self.apply_mask(x, keep, self.settings)
+        keep = ops.reshape(keep, x.shape)
         return x * (self.cast(keep, x.dtype) * self.scale)
 
     def bprop(self, x: ms.Tensor, keep: ms.Tensor, out: ms.Tensor, dout: ms.Tensor) -> tuple:

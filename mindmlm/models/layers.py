@@ -112,7 +112,7 @@ class Activation(nn.Cell):
 
 
 class Dropout(nn.Cell):
-    """Dropout whose mask is an input: keep [same shape as x] bool, made by `models.dropout`.
+    """Dropout whose mask is an input: keep bool, as many as x has values, by `models.dropout`.
 
     With probability 0, or outside training, x is returned unchanged and `keep` is not looked at.
     """
@@ -125,7 +125,7 @@ class Dropout(nn.Cell):
     def construct(self, x: ms.Tensor, keep: ms.Tensor) -> ms.Tensor:
         """Return x * keep / (1 - probability)."""
         if self.training and self.probability > 0.0:
-            return self.drop(x, ops.reshape(keep, x.shape))
+            return self.drop(x, keep)
         return x
 
 

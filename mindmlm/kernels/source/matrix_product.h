@@ -12,42 +12,38 @@ namespace mindmlm {
 // a block of a in the second, a block of b in the third.
 constexpr int64_t kInnerBlock = 768, kMostRows = 96, kColumnBlockOfB = 3072;
 
-// Rows of a block of a: blocks of equal size, as many for each thread.
-inline int64_t rows_of_block(int64_t rows, int64_t threads) {
-  const int64_t turns = (rows + kMostRows * threads - 1) / (kMostRows * threads);
-  const int64_t even = (rows + turns * threads - 1) / (turns * threads);
-  return (even + kTileRows - 1) / kTileRows * kTileRows;
+// Of the rows of a, how many tiles a block begins at: blocks of one size but for a tile, as many for
+// each thread.
+inline int64_t first_row(int64_t block, int64_t blocks, int64_t rows) {
+  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+  return std::min(tiles * block / blocks * kTileRows, rows);
 }
 
-// Rows [first, first + count) of a, inner [k, k + depth), as panels of kTileRows rows.
-inline void pack_rows(View a, int64_t count, int64_t depth, float *into) {
-  for (int64_t i = 0; i < count; i += kTileRows) {
-    const int64_t rows = std::min<int64_t>(kTileRows, count - i);
-    const float *from = a.data + i * a.row_step;
-    if (rows < kTileRows) std::fill(into, into + depth * kTileRows, 0.0f);
-    if (a.column_step == 1) {
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t k = 0; k < depth; ++k) into[k * kTileRows + r] = from[r * a.row_step + k];
-    } else {
-      for (int64_t k = 0; k < depth; ++k)
-        for (int64_t r = 0; r < rows; ++r)
-          into[k * kTileRows + r] = from[r * a.row_step + k * a.column_step];
-    }
-    into += depth * kTileRows;
-  }
+// Memory that begins where a line of the cache does, so that no vector lies in two of them.
+struct alignas(64) Line {
+  float values[16];
+};
+
+inline float *aligned(std::vector<Line> &lines, int64_t floats) {
+  lines.resize((floats + 15) / 16);
+  return lines.data()->values;
 }
 
-// Columns [j, j + kTileColumns) of b (fewer at the end), inner depth, as one panel.
-inline void pack_panel(View b, int64_t columns, int64_t depth, float *into) {
-  if (columns < kTileColumns) std::fill(into, into + depth * kTileColumns, 0.0f);
-  if (b.column_step == 1) {
+// A panel: element i of step k, for i < count, goes to into[k * kSide + i]; zeros to the others.
+template <int64_t kSide>
+inline void pack_panel(const float *from, int64_t step, int64_t element_step, int64_t count,
+                       int64_t depth, float *__restrict into) {
+  if (count < kSide) {
+    std::fill(into, into + depth * kSide, 0.0f);
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t k = 0; k < depth; ++k) into[k * kSide + i] = from[k * step + i * element_step];
+  } else if (element_step == 1) {
     for (int64_t k = 0; k < depth; ++k)
-      std::copy(b.data + k * b.row_step, b.data + k * b.row_step + columns, into + k * kTileColumns);
-    return;
+      for (int64_t i = 0; i < kSide; ++i) into[k * kSide + i] = from[k * step + i];
+  } else {
+    for (int64_t k = 0; k < depth; ++k)
+      for (int64_t i = 0; i < kSide; ++i) into[k * kSide + i] = from[k * step + i * element_step];
   }
-  for (int64_t j = 0; j < columns; ++j)
-    for (int64_t k = 0; k < depth; ++k)
-      into[k * kTileColumns + j] = b.data[k * b.row_step + j * b.column_step];
 }
 
 // A tile of sums of a packed panel of a with one of b.
@@ -92,44 +88,46 @@ inline __attribute__((always_inline)) void put(const Lanes (&sums)[kTileRows][2]
 template <typename Finish>
 void matrix_product(View a, View b, float *c, int64_t rows, int64_t columns, int64_t inner,
                     Finish finish) {
-  static thread_local std::vector<float> packed_b;
-  const int64_t row_block = rows_of_block(rows, omp_get_max_threads());
+  static thread_local std::vector<Line> lines_of_b;
+  const int64_t threads = omp_get_max_threads();
+  const int64_t blocks = (rows + kMostRows * threads - 1) / (kMostRows * threads) * threads;
   for (int64_t j0 = 0; j0 < columns; j0 += kColumnBlockOfB) {
     const int64_t width = std::min(kColumnBlockOfB, columns - j0);
     const int64_t panels = (width + kTileColumns - 1) / kTileColumns;
     for (int64_t k0 = 0; k0 < inner; k0 += kInnerBlock) {
       const int64_t depth = std::min(kInnerBlock, inner - k0);
       const bool first = k0 == 0, last = k0 + depth == inner;
-      packed_b.resize(panels * depth * kTileColumns);
-      float *const panels_of_b = packed_b.data();
+      float *const packed_b = aligned(lines_of_b, panels * depth * kTileColumns);
 #pragma omp parallel
       {
 #pragma omp for schedule(static)
         for (int64_t panel = 0; panel < panels; ++panel) {
           const int64_t j = panel * kTileColumns;
-          const View part{b.data + k0 * b.row_step + (j0 + j) * b.column_step, b.row_step,
-                          b.column_step};
-          pack_panel(part, std::min(kTileColumns, width - j), depth,
-                     panels_of_b + panel * depth * kTileColumns);
+          pack_panel<kTileColumns>(b.data + k0 * b.row_step + (j0 + j) * b.column_step, b.row_step,
+                                   b.column_step, std::min(kTileColumns, width - j), depth,
+                                   packed_b + j * depth);
         }
-        static thread_local std::vector<float> packed_a;
-        packed_a.resize(row_block * kInnerBlock);
-#pragma omp for schedule(static)
-        for (int64_t i0 = 0; i0 < rows; i0 += row_block) {
-          const int64_t count = std::min(row_block, rows - i0);
-          pack_rows({a.data + i0 * a.row_step + k0 * a.column_step, a.row_step, a.column_step},
-                    count, depth, packed_a.data());
+        static thread_local std::vector<Line> lines_of_a;
+        float *const packed_a = aligned(lines_of_a, (kMostRows + kTileRows) * kInnerBlock);
+#pragma omp for schedule(dynamic)
+        for (int64_t block = 0; block < blocks; ++block) {
+          const int64_t i0 = first_row(block, blocks, rows);
+          const int64_t count = first_row(block + 1, blocks, rows) - i0;
+          for (int64_t i = 0; i < count; i += kTileRows)
+            pack_panel<kTileRows>(a.data + (i0 + i) * a.row_step + k0 * a.column_step,
+                                  a.column_step, a.row_step,
+                                  std::min<int64_t>(kTileRows, count - i), depth,
+                                  packed_a + i * depth);
           for (int64_t panel = 0; panel < panels; ++panel) {
             const int64_t j = j0 + panel * kTileColumns;
             const int64_t n = std::min(kTileColumns, columns - j);
             for (int64_t i = 0; i < count; i += kTileRows) {
               Lanes sums[kTileRows][2];
-              packed_tile(packed_a.data() + i * depth, panels_of_b + panel * depth * kTileColumns,
-                          depth, sums);
+              packed_tile(packed_a + i * depth, packed_b + (j - j0) * depth, depth, sums);
               const int64_t m = std::min<int64_t>(kTileRows, count - i);
               float *result = c + (i0 + i) * columns + j;
-              if (n == kTileColumns) {
-                put(sums, m, kTileColumns, result, columns, i0 + i, j, first, last, finish);
+              if (m == kTileRows && n == kTileColumns) {
+                put(sums, kTileRows, kTileColumns, result, columns, i0 + i, j, first, last, finish);
               } else {
                 put(sums, m, n, result, columns, i0 + i, j, first, last, finish);
               }
