@@ -20,7 +20,7 @@ NETWORKS = {
     "tiny": (128, 2, 2, 512),
 }
 # Lines of one turn of a worker: enough for batches of every length.
-LINES_OF_A_TURN = 256
+LINES_OF_A_TURN = 128
 _SPECIAL = 2
 
 

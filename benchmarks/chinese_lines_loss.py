@@ -9,7 +9,7 @@ sides counts when it is larger than the spread of the seeds.
 
   python benchmarks/chinese_lines_loss.py                                  packed rows, BERT-mini
   python benchmarks/chinese_lines_loss.py --form bucketed --lines 8
-  python benchmarks/chinese_lines_loss.py --text lines.txt --epochs 3 --network small
+  python benchmarks/chinese_lines_loss.py --text text.txt --sentences --epochs 3 --network small
 """
 
 import argparse
@@ -44,6 +44,8 @@ def main() -> int:
         return 0
     if options.text is not None:
         os.environ[chinese_text.TEXT_VARIABLE] = str(options.text.resolve(strict=True))
+    if options.sentences:
+        os.environ[chinese_text.SENTENCES_VARIABLE] = "1"
     lines = chinese_text.all_lines()
     losses: dict[str, list[float]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as name:
@@ -53,6 +55,7 @@ def main() -> int:
         held_out = folder / "held_out.txt"
         held_out.write_text("\n".join(lines[::HELD_OUT_EVERY]) + "\n", encoding="utf-8")
         judge = _Judge(inputs, held_out, options.network)
+        untrained = judge.loss({})
         for seed in range(options.seeds):
             for side in SIDES:
                 weights = _run(side, seed, folder)
@@ -65,7 +68,7 @@ def main() -> int:
             key: getattr(options, key)
             for key in ("form", "lines", "network", "epochs", "learning_rate", "seeds")
         },
-        "untrained": judge.loss({}),
+        "untrained": untrained,
         "losses": losses,
         "machine": describe_machine(),
     }
@@ -108,7 +111,7 @@ class _Judge:
         self.batches = _evaluation_batches(inputs, held_out, network)
 
     def loss(self, weights: dict[str, np.ndarray]) -> float:
-        """Of weights by transformers' names; of none: of the weights that are there."""
+        """Of weights by transformers' names; of none, before any: of random weights."""
         import torch
 
         state = {name: torch.from_numpy(value) for name, value in weights.items()}
@@ -219,6 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--learning_rate", type=float, default=5e-4, help="the highest (5e-4)")
     add("--seeds", type=int, default=3, help="runs of each side (3)")
     add("--text", type=Path, help="UTF-8, a line an example (default: mindmlm's Chinese sample)")
+    add("--sentences", action="store_true", help="give every sentence of it a line")
     add("--json", action="store_true", help="print JSON")
     for name, kind in (("worker", str), ("seed", int), ("folder", Path), ("weights", Path)):
         add(f"--{name}", type=kind, help=argparse.SUPPRESS)

@@ -1,6 +1,6 @@
 """The Chinese text of the benchmarks, and a vocabulary for it.
 
-`run.py --text` and `--vocab` reach the workers as two variables of the environment.
+`run.py --text`, `--sentences` and `--vocab` reach the workers as variables of the environment.
 """
 
 import os
@@ -8,22 +8,27 @@ import string
 from pathlib import Path
 
 from mindmlm.data.samples import chinese_sample_path
+from mindmlm.data.sources.cleaning import sentences
 from mindmlm.tokenizers.bert import vocab_text
 from mindmlm.tokenizers.vocab_training import train_vocab
 
 TEXT_VARIABLE = "MINDMLM_BENCHMARK_TEXT"
+# Not empty: every sentence of the text has a line of its own.
+SENTENCES_VARIABLE = "MINDMLM_BENCHMARK_SENTENCES"
 VOCABULARY_VARIABLE = "MINDMLM_BENCHMARK_VOCAB"
 _BYTES = 350_000
 
 
 def name() -> str:
-    """Name of the text, without its folder."""
-    return _path().name
+    """Name of the text, without its folder, and what was done to it."""
+    return _path().name + (", a sentence a line" if os.environ.get(SENTENCES_VARIABLE) else "")
 
 
 def all_lines() -> list[str]:
     """Every line that is not empty: of the file that was given, else of the sample."""
     text = _path().read_text(encoding="utf-8")
+    if os.environ.get(SENTENCES_VARIABLE):
+        text = sentences(text)
     return [line.strip() for line in text.split("\n") if line.strip()]
 
 

@@ -43,6 +43,8 @@ def main() -> int:
     ):
         if path is not None:
             os.environ[variable] = str(path.resolve(strict=True))
+    if options.sentences:
+        os.environ[chinese_text.SENTENCES_VARIABLE] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
     try:
         chosen = select(catalogue(chinese_text.name()), options.names)
@@ -81,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--check", action="store_true", help="compare with benchmarks/results.json, by ratio")
     add("--tolerance", type=float, default=0.1, help="part of a ratio that may be lost (0.1)")
     add("--text", type=Path, help="Chinese text, a line an example (default: mindmlm's sample)")
+    add("--sentences", action="store_true", help="give every sentence of it a line")
     add("--vocab", type=Path, help="vocab.txt for it (default: one trained on the text)")
     return parser
 

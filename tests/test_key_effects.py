@@ -21,6 +21,7 @@ LOSS_SCALE = "training/test_effects.py::test_the_loss_scale_follows_its_section_
 LENGTH = "training/test_effects.py::test_the_length_of_a_run"
 EVALUATION = "training/test_effects.py::test_the_evaluation_text_and_its_batches"
 WRITTEN = "e2e/test_callbacks.py::test_profile_name_progress_and_intervals"
+NO_FIRST_EVALUATION = "e2e/test_callbacks.py::test_the_first_weights_need_not_be_evaluated"
 VOCABULARY = "e2e/test_callbacks.py::test_a_vocabulary_of_the_size_that_was_asked_for"
 TOKENIZER = "tokenizers/test_gpt2.py::test_tokenizers_by_configuration"
 SKIPPED = "e2e/test_user_errors.py::test_faulty_lines_are_skipped_and_counted_on_request"
@@ -143,6 +144,7 @@ SHOWN_BY = {
     "callbacks.CheckpointMonitor.save_checkpoint_steps": WRITTEN,
     "callbacks.CheckpointMonitor.keep_checkpoint_max": WRITTEN,
     "callbacks.EvalMonitor.eval_steps": WRITTEN,
+    "callbacks.EvalMonitor.eval_on_start": NO_FIRST_EVALUATION,
     "generation.max_new_tokens": WRITTEN_ON,
     "generation.do_sample": WRITTEN_ON,
     "generation.temperature": WRITTEN_ON,

@@ -257,7 +257,8 @@ class _TrainingJob:
             ProgressCallback(section.loss_monitor.per_print_times, show_bar=is_main),
         ]
         if build.engine_of(self.config).evaluates:
-            callbacks.append(EvaluationCallback(section.eval_monitor.eval_steps, lines))
+            monitor = section.eval_monitor
+            callbacks.append(EvaluationCallback(monitor.eval_steps, lines, monitor.eval_on_start))
         callbacks += build.build_registered_callbacks(self.config, prints=is_main)
         callbacks += self.given.callbacks
         callbacks.append(CheckpointCallback(section.checkpoint_monitor.save_checkpoint_steps))

@@ -53,6 +53,7 @@ class TrainingArguments:
         max_grad_norm: gradients are clipped to this norm.
         logging_steps: steps between two log lines.
         eval_steps: steps between two evaluations.
+        eval_on_start: evaluate before the first step too.
         save_strategy: `steps`, every `save_steps`, or `no`, at the end only.
         save_steps: steps between two checkpoints.
         save_total_limit: checkpoints that are kept.
@@ -87,6 +88,7 @@ class TrainingArguments:
     max_grad_norm: float | None = _key("runner_wrapper.max_grad_norm")
     logging_steps: int | None = _key("callbacks.MFLossMonitor.per_print_times")
     eval_steps: int | None = _key("callbacks.EvalMonitor.eval_steps")
+    eval_on_start: bool | None = _key("callbacks.EvalMonitor.eval_on_start")
     save_strategy: str | None = field(default=None, metadata={"key": None})
     save_steps: int | None = _key(_SAVE_EVERY)
     save_total_limit: int | None = _key("callbacks.CheckpointMonitor.keep_checkpoint_max")

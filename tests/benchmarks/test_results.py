@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import results, run
+from benchmarks import chinese_text, results, run
 from benchmarks.catalogue import catalogue, select
 from benchmarks.harness import FOLDER, Benchmark, Result
 
@@ -125,6 +125,22 @@ def start(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     monkeypatch.setattr(sys, "argv", list(words))
     monkeypatch.setenv("PYTHONPATH", "")
     return run.main()
+
+
+def test_the_text_may_be_divided_into_sentences(made_up, tmp_path, monkeypatch) -> None:
+    text = tmp_path / "paragraphs.txt"
+    text.write_text("第一句。第二句！\n\n“第三句？”还有\n", encoding="utf-8")
+    # Put back behind the test, as `main` sets them for the workers.
+    for name in (chinese_text.TEXT_VARIABLE, chinese_text.SENTENCES_VARIABLE):
+        monkeypatch.setenv(name, "")
+    words = ("generation_1", "--rounds", "1", "--text", str(text))
+    assert start(tmp_path, monkeypatch, *words) == 0
+    assert chinese_text.all_lines() == ["第一句。第二句！", "“第三句？”还有"]
+    assert start(tmp_path, monkeypatch, *words, "--sentences") == 0
+    assert chinese_text.all_lines() == ["第一句。", "第二句！", "“第三句？”", "还有"]
+    kept = (tmp_path / "kept.jsonl").read_text(encoding="utf-8").splitlines()
+    names = [json.loads(line)["corpus"] for line in kept if line]
+    assert names == ["paragraphs.txt", "paragraphs.txt, a sentence a line"]
 
 
 def test_written_results_are_what_a_check_compares_with(

@@ -164,6 +164,7 @@ CHANGED = {
     "callbacks.CheckpointMonitor.save_checkpoint_steps": "7",
     "callbacks.CheckpointMonitor.keep_checkpoint_max": "2",
     "callbacks.EvalMonitor.eval_steps": "null",
+    "callbacks.EvalMonitor.eval_on_start": "False",
     "processor.tokenizer.type": REFUSES,
     "processor.tokenizer.vocab_file": "text.txt",
     "processor.tokenizer.merges_file": "text.txt",

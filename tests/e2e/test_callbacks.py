@@ -41,6 +41,16 @@ def test_profile_name_progress_and_intervals(command, tmp_path, metrics):
     assert mindspore.get_context("mode") == mindspore.PYNATIVE_MODE
 
 
+def test_the_first_weights_need_not_be_evaluated(command, tmp_path, metrics):
+    done = command.here(
+        *command.words(tmp_path, "--max_steps=3"),
+        "--callbacks.EvalMonitor.eval_on_start=False",
+        "--callbacks.EvalMonitor.eval_steps=2",
+    )
+    assert done.code == 0, done.stderr
+    assert [line["step"] for line in metrics(tmp_path) if "eval_loss" in line] == [2, 3]
+
+
 def test_a_vocabulary_of_the_size_that_was_asked_for(command, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("Ä word\nanother Word\n" * 20, encoding="utf-8")

@@ -41,6 +41,7 @@ VALUES = {
     "max_grad_norm": 3.5,
     "logging_steps": 17,
     "eval_steps": 19,
+    "eval_on_start": False,
     "save_strategy": "no",
     "save_steps": 21,
     "save_total_limit": 2,

@@ -34,6 +34,11 @@ class EvalMonitorConfig(Section):
         default=100,
         description="Steps between two evaluations. null or 0 = only at the start and the end.",
     )
+    eval_on_start: bool = Field(
+        default=True,
+        description="Evaluate the weights that a new run begins with, to measure progress by; "
+        "False = the first step comes sooner.",
+    )
 
 
 class CallbacksConfig(Section):

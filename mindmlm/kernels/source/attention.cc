@@ -20,6 +20,13 @@ struct Problem {
   int64_t start(int64_t sample, int64_t head) const {
     return sample * sequence * width + head * size;
   }
+  // One head of one sample, of a tensor like `key`: [sequence, size] and [size, sequence] in panels.
+  const float *packed(const float *from, std::vector<Line> &lines) const {
+    return pack_panels(from, width, 1, sequence, size, lines);
+  }
+  const float *packed_transposed(const float *from, std::vector<Line> &lines) const {
+    return pack_panels(from, 1, width, size, sequence, lines);
+  }
   const float *bias_row(int64_t sample, int64_t query_number) const {
     const int64_t row = (bias_batches == 1 ? 0 : sample) * bias_queries;
     return bias + (row + (bias_queries == 1 ? 0 : query_number)) * sequence;
@@ -63,23 +70,6 @@ Problem problem_of(const Arguments &arguments, bool drops) {
   return problem;
 }
 
-// [rows, size] with a row step -> [rows, padded size], zeros behind.
-void pack(const float *from, int64_t step, int64_t rows, int64_t size, std::vector<float> &into) {
-  const int64_t wide = padded(size);
-  into.assign(rows * wide, 0.0f);
-  for (int64_t row = 0; row < rows; ++row)
-    std::copy(from + row * step, from + row * step + size, into.data() + row * wide);
-}
-
-// [rows, size] with a row step -> [size, padded rows], zeros behind.
-void pack_transposed(const float *from, int64_t step, int64_t rows, int64_t size,
-                     std::vector<float> &into) {
-  const int64_t wide = padded(rows);
-  into.assign(size * wide, 0.0f);
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t i = 0; i < size; ++i) into[i * wide + row] = from[row * step + i];
-}
-
 void unpack(const std::vector<float> &from, int64_t rows, int64_t size, float factor, float *into,
             int64_t step) {
   const int64_t wide = padded(size);
@@ -116,16 +106,18 @@ void drop(const float *from, const uint8_t *keep, float keep_scale, float *into,
 void attend(const Problem &p, int64_t sample, int64_t head, float *context, float *probabilities) {
   const int64_t wide_keys = padded(p.sequence), wide_size = padded(p.size);
   const int64_t start = p.start(sample, head);
-  thread_local std::vector<float> keys, values, scores, mixed;
-  pack_transposed(p.key + start, p.width, p.sequence, p.size, keys);
-  pack(p.value + start, p.width, p.sequence, p.size, values);
+  thread_local std::vector<Line> key_lines, value_lines;
+  thread_local std::vector<float> scores, mixed;
+  const float *const keys = p.packed_transposed(p.key + start, key_lines);
+  const float *const values = p.packed(p.value + start, value_lines);
+  const int64_t across_keys = p.size * kTileColumns, across_size = p.sequence * kTileColumns;
   scores.resize(kQueryBlock * wide_keys);
   mixed.resize(kQueryBlock * wide_size);
   for (int64_t first = 0; first < p.sequence; first += kQueryBlock) {
     const int64_t count = std::min(kQueryBlock, p.sequence - first);
     const int64_t seen = p.visible(sample, first, count);
     const View queries{p.query + start + first * p.width, p.width, 1};
-    multiply(queries, keys.data(), wide_keys, scores.data(), wide_keys, count, padded(seen), p.size,
+    multiply(queries, keys, across_keys, scores.data(), wide_keys, count, padded(seen), p.size,
              false);
     for (int64_t i = 0; i < count; ++i) {
       float *row = scores.data() + i * wide_keys;
@@ -137,7 +129,7 @@ void attend(const Problem &p, int64_t sample, int64_t head, float *context, floa
       }
       if (p.keep != nullptr) drop(row, p.keep + at, p.keep_scale, row, seen);
     }
-    multiply({scores.data(), wide_keys, 1}, values.data(), wide_size, mixed.data(), wide_size, count,
+    multiply({scores.data(), wide_keys, 1}, values, across_size, mixed.data(), wide_size, count,
              wide_size, seen, false);
     unpack(mixed, count, p.size, 1.0f, context + start + first * p.width, p.width);
   }
@@ -152,12 +144,13 @@ void attend_backward(const Problem &p, int64_t sample, int64_t head, const float
                      const float *dcontext, Gradients gradients) {
   const int64_t wide_keys = padded(p.sequence), wide_size = padded(p.size);
   const int64_t start = p.start(sample, head);
-  thread_local std::vector<float> keys, queries, values, slopes, dscores, dropped, dquery, dkey,
-      dvalue;
-  pack(p.key + start, p.width, p.sequence, p.size, keys);
-  pack(p.query + start, p.width, p.sequence, p.size, queries);
-  pack(dcontext + start, p.width, p.sequence, p.size, slopes);
-  pack_transposed(p.value + start, p.width, p.sequence, p.size, values);
+  thread_local std::vector<Line> key_lines, query_lines, value_lines, slope_lines;
+  thread_local std::vector<float> dscores, dropped, dquery, dkey, dvalue;
+  const float *const keys = p.packed(p.key + start, key_lines);
+  const float *const queries = p.packed(p.query + start, query_lines);
+  const float *const slopes = p.packed(dcontext + start, slope_lines);
+  const float *const values = p.packed_transposed(p.value + start, value_lines);
+  const int64_t across_keys = p.size * kTileColumns, across_size = p.sequence * kTileColumns;
   dscores.resize(kQueryBlock * wide_keys);
   dropped.resize(kQueryBlock * wide_keys);
   dquery.resize(kQueryBlock * wide_size);
@@ -166,9 +159,8 @@ void attend_backward(const Problem &p, int64_t sample, int64_t head, const float
   for (int64_t first = 0; first < p.sequence; first += kQueryBlock) {
     const int64_t count = std::min(kQueryBlock, p.sequence - first);
     const int64_t seen = p.visible(sample, first, count);
-    const float *slope = slopes.data() + first * wide_size;
-    multiply({slope, wide_size, 1}, values.data(), wide_keys, dscores.data(), wide_keys, count,
-             padded(seen), p.size, false);
+    multiply({dcontext + start + first * p.width, p.width, 1}, values, across_keys, dscores.data(),
+             wide_keys, count, padded(seen), p.size, false);
     for (int64_t i = 0; i < count; ++i) {
       const int64_t at = p.score_row(sample, head, first + i);
       const float *softmax = probabilities + at;
@@ -185,13 +177,13 @@ void attend_backward(const Problem &p, int64_t sample, int64_t head, const float
 #pragma omp simd
       for (int64_t k = 0; k < seen; ++k) gradient[k] = (gradient[k] - inner) * softmax[k];
     }
-    multiply({dscores.data(), wide_keys, 1}, keys.data(), wide_size, dquery.data(), wide_size, count,
+    multiply({dscores.data(), wide_keys, 1}, keys, across_size, dquery.data(), wide_size, count,
              wide_size, seen, false);
     unpack(dquery, count, p.size, p.scale, gradients.query + start + first * p.width, p.width);
-    multiply({dscores.data(), 1, wide_keys}, queries.data() + first * wide_size, wide_size,
+    multiply({dscores.data(), 1, wide_keys}, queries + first * kTileColumns, across_size,
              dkey.data(), wide_size, seen, wide_size, count, true);
-    multiply({dropped.data(), 1, wide_keys}, slope, wide_size, dvalue.data(), wide_size, seen,
-             wide_size, count, true);
+    multiply({dropped.data(), 1, wide_keys}, slopes + first * kTileColumns, across_size,
+             dvalue.data(), wide_size, seen, wide_size, count, true);
   }
   unpack(dkey, p.sequence, p.size, p.scale, gradients.key + start, p.width);
   unpack(dvalue, p.sequence, p.size, 1.0f, gradients.value + start, p.width);

@@ -12,38 +12,10 @@ namespace mindmlm {
 // a block of a in the second, a block of b in the third.
 constexpr int64_t kInnerBlock = 768, kMostRows = 96, kColumnBlockOfB = 3072;
 
-// Of the rows of a, how many tiles a block begins at: blocks of one size but for a tile, as many for
-// each thread.
+// Where block number `block` of the rows of a begins: all have as many tiles, but for one.
 inline int64_t first_row(int64_t block, int64_t blocks, int64_t rows) {
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   return std::min(tiles * block / blocks * kTileRows, rows);
-}
-
-// Memory that begins where a line of the cache does, so that no vector lies in two of them.
-struct alignas(64) Line {
-  float values[16];
-};
-
-inline float *aligned(std::vector<Line> &lines, int64_t floats) {
-  lines.resize((floats + 15) / 16);
-  return lines.data()->values;
-}
-
-// A panel: element i of step k, for i < count, goes to into[k * kSide + i]; zeros to the others.
-template <int64_t kSide>
-inline void pack_panel(const float *from, int64_t step, int64_t element_step, int64_t count,
-                       int64_t depth, float *__restrict into) {
-  if (count < kSide) {
-    std::fill(into, into + depth * kSide, 0.0f);
-    for (int64_t i = 0; i < count; ++i)
-      for (int64_t k = 0; k < depth; ++k) into[k * kSide + i] = from[k * step + i * element_step];
-  } else if (element_step == 1) {
-    for (int64_t k = 0; k < depth; ++k)
-      for (int64_t i = 0; i < kSide; ++i) into[k * kSide + i] = from[k * step + i];
-  } else {
-    for (int64_t k = 0; k < depth; ++k)
-      for (int64_t i = 0; i < kSide; ++i) into[k * kSide + i] = from[k * step + i * element_step];
-  }
 }
 
 // A tile of sums of a packed panel of a with one of b.

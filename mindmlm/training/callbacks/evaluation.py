@@ -9,15 +9,18 @@ logger = logging.getLogger(__name__)
 
 
 class EvaluationCallback(Callback):
-    """Evaluates every `eval_steps` steps (None = only at the start and the end)."""
+    """Evaluates every `eval_steps` steps (None: not between), at the end and `on_start`."""
 
-    def __init__(self, eval_steps: int | None, writer: MetricsWriter | NoMetrics) -> None:
+    def __init__(
+        self, eval_steps: int | None, writer: MetricsWriter | NoMetrics, on_start: bool = True
+    ) -> None:
         self.eval_steps = eval_steps
+        self.on_start = on_start
         self.writer = writer
 
     def on_train_begin(self, run: Run) -> None:
         """Evaluate the weights that a new run starts from, to measure progress by."""
-        if run.state.step == 0:
+        if self.on_start and run.state.step == 0:
             self._evaluate(run)
 
     def on_step_end(self, run: Run, step: FinishedStep) -> None:
