@@ -200,7 +200,7 @@ class Normalize(nn.Cell):
 class DropMasked(nn.Cell):
     """x * keep * scale with keep of bool, for dropout; keep has x's values in any shape.
 
-    The kernel does not look at shapes: to reshape a mask, which is an input of the graph, is a copy.
+    The kernel looks at no shape: to reshape a mask, which is an input of the graph, is a copy.
     """
 
     def __init__(self, scale: float) -> None:
