@@ -12,7 +12,7 @@ namespace mindmlm {
 // a block of a in the second, a block of b in the third.
 constexpr int64_t kInnerBlock = 768, kMostRows = 96, kColumnBlockOfB = 3072;
 
-// Where block number `block` of the rows of a begins: all have as many tiles, but for one.
+// Where block number `block` of the rows of a begins: blocks differ by one tile at most.
 inline int64_t first_row(int64_t block, int64_t blocks, int64_t rows) {
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   return std::min(tiles * block / blocks * kTileRows, rows);
