@@ -53,6 +53,11 @@ class Inputs:
         return max(1, round(lines * sum(tokens) / len(tokens) / MAX_TOKENS))
 
 
+def steps_of_a_turn(options: argparse.Namespace) -> int:
+    """Of batches alone many more, so that those made ahead of a turn do not count."""
+    return LINES_OF_A_TURN * (64 if options.data_only else 1) // options.lines
+
+
 def parser() -> argparse.ArgumentParser:
     """The arguments of both workers."""
     parser = argparse.ArgumentParser()

@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from benchmarks import chinese_text
-from benchmarks.chinese_lines import LINES_OF_A_TURN, MAX_TOKENS, NETWORKS, Inputs, parser
+from benchmarks.chinese_lines import MAX_TOKENS, NETWORKS, Inputs, parser, steps_of_a_turn
 from benchmarks.worker import serve
 
 warnings.simplefilter("ignore")
@@ -41,7 +41,7 @@ def main() -> None:
         inputs = Inputs.write(Path(name), chinese_text.all_lines())
         batches = endless(loader(inputs, options.lines, workers=2 if options.data_only else 0))
         model, optimizer = build(inputs, options.network)
-    steps = LINES_OF_A_TURN // options.lines
+    steps = steps_of_a_turn(options)
 
     def work() -> float:
         tokens = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import chinese_text
-from benchmarks.chinese_lines import LINES_OF_A_TURN, MAX_TOKENS, NETWORKS, Inputs, parser
+from benchmarks.chinese_lines import MAX_TOKENS, NETWORKS, Inputs, parser, steps_of_a_turn
 from benchmarks.worker import serve
 from mindmlm.config import load_config
 from mindmlm.config.schema import RunConfig
@@ -33,7 +33,7 @@ def main() -> None:
         inputs = Inputs.write(Path(name), chinese_text.all_lines())
         config = configuration(options.form, options.lines, options.network, inputs)
         make_turn = _batches_only if options.data_only else _training
-        turns, close = make_turn(config, Path(name), LINES_OF_A_TURN // options.lines)
+        turns, close = make_turn(config, Path(name), steps_of_a_turn(options))
         serve(lambda: next(turns), warm_up=1)
         close()
 
