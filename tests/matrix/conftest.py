@@ -121,7 +121,8 @@ def in_sqlite(text: Text) -> Place:
 @pytest.fixture(scope="session")
 def filled_server(server: PostgresServer, text: Text) -> Iterator[PostgresServer]:
     url = sa.make_url(server.url).set(drivername="postgresql+psycopg", password=PASSWORD)
-    engine = sa.create_engine(url)
+    # No connection is kept: other tests of this process stop and start the server.
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as connection:
         connection.execute(sa.text(TABLE))
         values = [dict(zip("abc", row, strict=True)) for row in _rows(text)]
@@ -129,7 +130,6 @@ def filled_server(server: PostgresServer, text: Text) -> Iterator[PostgresServer
     yield server
     with engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE matrix"))
-    engine.dispose()
 
 
 @pytest.fixture

@@ -46,11 +46,12 @@ def read(found: SqlSource, **arguments: Any) -> list[tuple[Any, tuple[str, ...]]
     return [(p, d.lines) for p, d in found.documents(ReadReport(), **arguments)]
 
 
-def kill_readers(engine: sa.Engine) -> int:
+def kill(engine: sa.Engine, application_name: str) -> int:
+    """Kill that program's connections; the server is shared with other tests of the process."""
     with engine.connect() as connection:
-        statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
-        statement += "pg_backend_pid() AND backend_type = 'client backend'"
-        return len(connection.execute(sa.text(statement)).all())
+        statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        statement += "WHERE application_name = :name"
+        return len(connection.execute(sa.text(statement), {"name": application_name}).all())
 
 
 def test_rows_are_documents_in_the_order_of_the_key(admin: sa.Engine, postgres: Any) -> None:
@@ -120,11 +121,12 @@ def test_a_killed_connection_costs_nothing(
     fill(admin, [(key, f"text {key} " + "x" * 500) for key in range(5000)])
     expected = read(source(postgres.url))
     keys, killed = [], 0
+    victim = source(f"{postgres.url}?application_name=victim", batch_rows=50)
     with caplog.at_level(logging.WARNING):
-        for position, _ in source(postgres.url, batch_rows=50).documents(ReadReport()):
+        for position, _ in victim.documents(ReadReport()):
             keys.append(position)
             if len(keys) in (1, 1700, 3001, 4990):
-                killed += kill_readers(admin)
+                killed += kill(admin, "victim")
     assert keys == [position for position, _ in expected]
     assert killed == 4
     assert caplog.text.count("connection lost behind key") == 4
