@@ -84,10 +84,11 @@ _KERNELS: dict[str, tuple[Any, int]] = {
     "CrossEntropyBackward": (_first, 1),
     "Product": (_product, 1),
     "DenseForward": (_product, 1),
-    "DenseAdd": (_product, 1),
     "InputGradient": (_input_gradient, 1),
     "WeightGradient": (_weight_gradient, 1),
-    "AttendToCache": (_first, 1),
+    "DecoderLayersGelu": (_first, 1),
+    "DecoderLayersGeluTanh": (_first, 1),
+    "DecoderLayersRelu": (_first, 1),
     "SquareSums": (_pair, 1),
     "AdamWUpdates": (_scalar, 1),
 }

@@ -12,7 +12,7 @@ from mindmlm.config.python_settings import Setting, section_of, settings_layer
 from mindmlm.conversion.names import resolve_name
 from mindmlm.conversion.recognise import is_own
 from mindmlm.errors import ConfigError
-from mindmlm.runtime.context import quiet_mindspore
+from mindmlm.runtime.context import prepare_environment
 from mindmlm.trainer.inputs import (
     answer_settings,
     is_network,
@@ -84,7 +84,7 @@ def pipeline(
         ConfigError, DataError, CheckpointError: see their messages.
     """
     named = named_task(task)
-    quiet_mindspore()
+    prepare_environment()
     network = model if is_network(model) else None
     if network is None and model is not None and not isinstance(model, str | Path):
         raise ConfigError(

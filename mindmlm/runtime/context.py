@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 _GLIBC_TRIM_THRESHOLD, _GLIBC_TOP_PAD, _GLIBC_MMAP_MAX = -1, -2, -4
 _KEEP_FREE_BYTES = 2**31 - 1
 _GROW_BYTES = 64 * 2**20
+# libgomp's own 3 ms for threads that have a core each; a thousand looks, not a hundred, for others.
+_WAITING = {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "300000"}
 
 # The device of this process. MindSpore numbers it anew when processes meet, and then refuses to be
 # told the same device again, which a second job in the same process would do.
@@ -59,7 +61,7 @@ def initialise(
     Raises:
         ConfigError: Ascend was asked for and no card answers.
     """
-    quiet_mindspore()
+    prepare_environment()
     import mindspore
 
     device = choose_device(device_target)
@@ -80,12 +82,17 @@ def initialise(
     return device
 
 
-def quiet_mindspore() -> None:
-    """Leave out MindSpore's warnings about its internals, unless GLOG_v is set.
+def prepare_environment() -> None:
+    """Set what MindSpore and OpenMP read when they are loaded, unless it is set.
 
-    It counts when it comes before MindSpore is imported.
+    MindSpore's warnings about its internals are left out (``GLOG_v``). Threads that wait for work
+    do so awake for a moment (``OMP_WAIT_POLICY``, ``GOMP_SPINCOUNT``): MindSpore runs small graphs
+    on the thread that calls and large ones on its own, each with a team of threads, and libgomp,
+    which counts more threads than cores, would let them fall asleep between any two loops.
     """
     os.environ.setdefault("GLOG_v", "3")
+    if not os.environ.keys() & _WAITING.keys():
+        os.environ.update(_WAITING)
 
 
 def in_gigabytes(text: str) -> str:

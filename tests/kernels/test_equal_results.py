@@ -23,18 +23,20 @@ def logits_of(model, prompts):
     return stage, [logits.asnumpy() for logits in found]
 
 
-@pytest.mark.parametrize("sequences", [1, 3, 18])
-def test_writing_on(monkeypatch, sequences):
+@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh", "relu"])
+@pytest.mark.parametrize(("sequences", "inner"), [(1, 96), (3, 50), (18, 800)])
+def test_writing_on(monkeypatch, sequences, inner, activation):
     rng = np.random.default_rng(sequences)
     ids = rng.integers(0, 200, (sequences, 6)).astype(np.int32)
     mask = np.ones_like(ids)
     mask[0, : 2 if sequences > 1 else 0] = 0
     prompts = PaddedPrompts(ids, mask, np.arange(sequences, dtype=np.int32), 8)
-    theirs = huggingface_gpt2()
-    stage, fused = logits_of(ours_like(theirs), prompts)
+    theirs = huggingface_gpt2(n_inner=inner)
+    settings = {"intermediate_size": inner, "hidden_act": activation}
+    stage, fused = logits_of(ours_like(theirs, **settings), prompts)
     assert stage._step.fused
     monkeypatch.setattr(operators, "_loads", lambda: False)
-    stage, plain = logits_of(ours_like(theirs), prompts)
+    stage, plain = logits_of(ours_like(theirs, **settings), prompts)
     assert not stage._step.fused
     for found, expected in zip(fused, plain, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)

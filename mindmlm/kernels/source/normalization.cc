@@ -1,32 +1,9 @@
 // Layer normalisation over the last axis, alone or of x + dropout(a).
-#include "common.h"
+#include "normalization.h"
 
-using mindmlm::kColumnBlock;
+using namespace mindmlm;
 
 namespace {
-
-struct Moments {
-  float mean;
-  float rstd;
-};
-
-Moments moments_of(const float *x, int64_t columns, float epsilon) {
-  float sum = 0.0f;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < columns; ++i) sum += x[i];
-  const float mean = sum / columns;
-  float squares = 0.0f;
-#pragma omp simd reduction(+ : squares)
-  for (int64_t i = 0; i < columns; ++i) squares += (x[i] - mean) * (x[i] - mean);
-  return {mean, 1.0f / std::sqrt(squares / columns + epsilon)};
-}
-
-void normalise(const float *x, const float *weight, const float *bias, float *y, Moments moments,
-               int64_t columns) {
-#pragma omp simd
-  for (int64_t i = 0; i < columns; ++i)
-    y[i] = (x[i] - moments.mean) * moments.rstd * weight[i] + bias[i];
-}
 
 // dx of one row: rstd * (g - mean(g) - n * mean(g * n)), g = dy * weight, n = normalised x.
 void row_gradient(const float *x, const float *weight, const float *dy, float *dx, Moments moments,

@@ -11,10 +11,18 @@ import numpy as np
 from mindspore import Parameter, nn, ops
 
 from mindmlm.kernels import kernel, kernels_in_use
+from mindmlm.models.functional import Gelu, GeluTanh, Relu
 from mindmlm.models.gpt2.heads import GPT2LMHeadModel
 from mindmlm.models.gpt2.model import GPT2Layer
 from mindmlm.models.graph import Graph
 from mindmlm.models.layers import Dense, LayerNorm, SelfAttention, causal_document_bias
+
+# The fused layers with each activation.
+_OPERATORS = {
+    Gelu: "DecoderLayersGelu",
+    GeluTanh: "DecoderLayersGeluTanh",
+    Relu: "DecoderLayersRelu",
+}
 
 
 class Cache(nn.Cell):
@@ -131,14 +139,37 @@ class _StepLayer(_CachedLayer):
         return x + layer.output(inner)
 
 
-class _FusedStepLayer(_CachedLayer):
-    """`_StepLayer` by fewer and fused operators; for layers that are not divided."""
+class _StepLayers(nn.Cell):
+    """Layers, one after the other."""
 
-    def __init__(self, layer: GPT2Layer, cache: Cache) -> None:
-        super().__init__(layer, cache)
-        self.dense, self.dense_add = kernel("DenseForward"), kernel("DenseAdd")
-        self.attend = kernel("AttendToCache")
-        self.scale = ms.Tensor([self.attention.scale], ms.float32)
+    def __init__(self, layers: list[GPT2Layer], caches: list[Cache]) -> None:
+        super().__init__(auto_prefix=False)
+        cells = [_StepLayer(layer, cache) for layer, cache in zip(layers, caches, strict=True)]
+        self.layers = nn.CellList(cells, auto_prefix=False)
+        self.heads = caches[0].heads
+        self.repeat = ops.Tile()
+
+    def construct(self, x: ms.Tensor, bias: ms.Tensor, rows: ms.Tensor) -> ms.Tensor:
+        bias = self.repeat(bias, (1, self.heads, 1, 1))
+        for layer in self.layers:
+            x = layer(x, bias, rows)
+        return x
+
+
+class _FusedStepLayers(nn.Cell):
+    """`_StepLayers` by one operator: launching the operators of a layer takes half as long as them.
+
+    For layers that are not divided.
+    """
+
+    def __init__(self, layers: list[GPT2Layer], caches: list[Cache]) -> None:
+        super().__init__(auto_prefix=False)
+        self.decode = kernel(_OPERATORS[type(layers[0].activation.function)])
+        settings = [layers[0].attention.scale, layers[0].attention_norm.normalize.epsilon]
+        self.settings = ms.Tensor(settings, ms.float32)
+        weights = [weight for layer in layers for weight in _weights(layer)]
+        tables = [table for cache in caches for table in (cache.keys, cache.values)]
+        self.weights, self.tables = ms.ParameterTuple(weights), ms.ParameterTuple(tables)
 
     @staticmethod
     def fits(layer: GPT2Layer) -> bool:
@@ -150,23 +181,16 @@ class _FusedStepLayer(_CachedLayer):
         return all(isinstance(part, Dense) for part in parts)
 
     def construct(self, x: ms.Tensor, bias: ms.Tensor, rows: ms.Tensor) -> ms.Tensor:
-        layer, attention, cache = self.layer, self.attention, self.cache
-        normalised = layer.attention_norm(x)
-        query, key, value = attention.query, attention.key, attention.value
-        context = self.attend(
-            self.dense(normalised, query.weight, query.bias),
-            self.dense(normalised, key.weight, key.bias),
-            self.dense(normalised, value.weight, value.bias),
-            cache.keys,
-            cache.values,
-            bias,
-            rows,
-            self.scale,
-        )
-        output, first, second = attention.output, layer.intermediate, layer.output
-        x = self.dense_add(context, output.weight, output.bias, x)
-        inner = self.dense(layer.feed_forward_norm(x), first.weight, first.bias)
-        return self.dense_add(layer.activation(inner), second.weight, second.bias, x)
+        return self.decode(x, bias, rows, self.settings, *self.weights, *self.tables)
+
+
+def _weights(layer: GPT2Layer) -> list[Parameter]:
+    """Weights and biases in the order of the operator."""
+    attention = layer.attention
+    attended = (layer.attention_norm, attention.query, attention.key, attention.value)
+    fed_forward = (layer.feed_forward_norm, layer.intermediate, layer.output)
+    parts = (*attended, attention.output, *fed_forward)
+    return [weight for part in parts for weight in (part.weight, part.bias)]
 
 
 class _Decode(Graph):
@@ -232,13 +256,9 @@ class Step(_Decode):
 
     def __init__(self, model: GPT2LMHeadModel, caches: list[Cache]) -> None:
         super().__init__(model)
-        layers = zip(model.gpt2.layers, caches, strict=True)
-        self.fused = all(_FusedStepLayer.fits(layer) for layer in model.gpt2.layers)
-        kind = _FusedStepLayer if self.fused else _StepLayer
-        cells = [kind(layer, cache) for layer, cache in layers]
-        self.layers = nn.CellList(cells, auto_prefix=False)
-        self.heads = caches[0].heads
-        self.repeat = ops.Tile()
+        layers = list(model.gpt2.layers)
+        self.fused = all(_FusedStepLayers.fits(layer) for layer in layers)
+        self.layers = (_FusedStepLayers if self.fused else _StepLayers)(layers, caches)
         if self.fused:
             self.product = kernel("Product")
 
@@ -258,11 +278,7 @@ class Step(_Decode):
             bias: [sequences, 1, 1, capacity], 0 where a position can be seen.
             rows: see `Cache.append`.
         """
-        x = self.enter(x, ids, positions)
-        if not self.fused:
-            bias = self.repeat(bias, (1, self.heads, 1, 1))
-        for layer in self.layers:
-            x = layer(x, bias, rows)
+        x = self.layers(self.enter(x, ids, positions), bias, rows)
         if self.fused and self.span.last:
             return self.product(self.final_norm(x), self.embeddings.word)
         return self.leave(x)
