@@ -6,9 +6,6 @@ from mindmlm.data.hashing import random_bits, to_unit_interval
 from mindmlm.data.masking.base import SELECTION_STREAM, Rows
 from mindmlm.data.masking.words import Which
 
-# Vector instructions sort so many values in less time than it takes to find the smallest of them.
-_SORTED_FAST = 256
-
 
 def rank_columns(eligible: np.ndarray, rows: Rows, which: Which) -> np.ndarray:
     """Return uint64 [b, L] whose ascending order is a random order of the eligible columns.
@@ -61,10 +58,8 @@ def _column_mask(columns: int) -> np.uint64:
 
 def _smallest(values: np.ndarray, count: int) -> np.ndarray:
     """Return the ``count`` smallest values of each row, ascending."""
-    size, columns = values.shape
-    if columns <= _SORTED_FAST or count >= _SORTED_FAST:
-        return np.sort(values, axis=1)[:, :count]
-    whole = columns // _SORTED_FAST * _SORTED_FAST
-    blocks = np.sort(values[:, :whole].reshape(size, -1, _SORTED_FAST), axis=2)[:, :, :count]
-    rest = np.concatenate([blocks.reshape(size, -1), values[:, whole:]], axis=1)
-    return _smallest(rest, count) if rest.shape[1] < columns else np.sort(rest, axis=1)[:, :count]
+    if 0 < count < values.shape[1]:
+        values = np.partition(values, count - 1, axis=1)
+    found = values[:, :count].copy()
+    found.sort(axis=1)
+    return found
