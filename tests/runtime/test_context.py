@@ -76,9 +76,9 @@ def test_no_card_answers_on_a_machine_without_one(graph_mode):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, {"GLOG_v": "3", "OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "300000"}),
+        ({}, {"GLOG_v": "3", **context._WAITING}),
         ({"OMP_WAIT_POLICY": "passive"}, {"GLOG_v": "3", "OMP_WAIT_POLICY": "passive"}),
-        ({"GLOG_v": "1", "GOMP_SPINCOUNT": "7"}, {"GLOG_v": "1", "GOMP_SPINCOUNT": "7"}),
+        ({"GLOG_v": "1", "KMP_BLOCKTIME": "7"}, {"GLOG_v": "1", "KMP_BLOCKTIME": "7"}),
     ],
 )
 def test_what_is_set_for_libraries_that_are_loaded_later(monkeypatch, given, expected):

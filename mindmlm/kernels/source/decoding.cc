@@ -36,40 +36,45 @@ void attend_one(const float *query, const float *keys, const float *values, cons
 
 // What all layers work on, and what they leave between their steps: a tensor of the sequences each.
 struct Step {
-  const float *bias;
-  const int32_t *rows;
-  float scale, epsilon;
-  int64_t sequences, hidden, inner, size, capacity;
-  float *x;
-  std::vector<float> normalised, query, key, value, context, sum, intermediate;
+  const Arguments &arguments;
+  const int first_table;
+  const float *bias = arguments.floats(1);
+  const int32_t *rows = arguments.ints(2);
+  const float scale = arguments.floats(3)[0], epsilon = arguments.floats(3)[1];
+  const int64_t sequences = arguments.size(0, 0), hidden = arguments.last(0);
+  const int64_t inner = arguments.size(kInputs + kWeights - 4, 0);
+  const int64_t size = arguments.last(first_table), capacity = arguments.last(1);
+  const int64_t count = sequences * hidden;
+  float *const x = arguments.floats(arguments.number - 1);
+  std::vector<float> normalised = std::vector<float>(count), query = normalised, key = normalised,
+                     value = normalised, context = normalised, sum = normalised;
+  std::vector<float> intermediate = std::vector<float>(sequences * inner);
+  int next_weight = kInputs;
 
-  // The next weight of the layer at hand, and the bias that follows it.
-  float *const *weights;
+  const float *take_weight() { return arguments.floats(next_weight++); }
 
   void normalise_rows() {
-    for (int64_t at = 0; at < sequences * hidden; at += hidden)
-      normalise(x + at, weights[0], weights[1], normalised.data() + at,
-                moments_of(x + at, hidden, epsilon), hidden);
-    weights += 2;
+    const float *weight = take_weight(), *shift = take_weight();
+    for (int64_t at = 0; at < count; at += hidden)
+      normalise(x + at, weight, shift, normalised.data() + at, moments_of(x + at, hidden, epsilon),
+                hidden);
   }
 
   void project(std::vector<float> &y, int64_t outputs) {
-    const float *bias_of_outputs = weights[1];
-    dense(normalised.data(), weights[0], y.data(), sequences, hidden, outputs,
-          [=](float product, int64_t, int64_t output) { return product + bias_of_outputs[output]; });
-    weights += 2;
+    const float *weight = take_weight(), *shift = take_weight();
+    dense(normalised.data(), weight, y.data(), sequences, hidden, outputs,
+          [=](float product, int64_t, int64_t output) { return product + shift[output]; });
   }
 
   void add_projection(const std::vector<float> &from, int64_t width) {
-    const float *bias_of_outputs = weights[1], *residual = x;
+    const float *weight = take_weight(), *shift = take_weight(), *residual = x;
     const int64_t outputs = hidden;
     // Not into x itself: a large product keeps a part of its sums in the result.
-    dense(from.data(), weights[0], sum.data(), sequences, width, outputs,
+    dense(from.data(), weight, sum.data(), sequences, width, outputs,
           [=](float product, int64_t row, int64_t output) {
-            return product + bias_of_outputs[output] + residual[row * outputs + output];
+            return product + shift[output] + residual[row * outputs + output];
           });
     std::copy(sum.begin(), sum.end(), x);
-    weights += 2;
   }
 
   // The key and the value are first written into their rows of the tables.
@@ -90,33 +95,19 @@ struct Step {
   template <typename Function>
   void activate() {
     float *y = intermediate.data();
-    const int64_t count = sequences * inner;
+    const int64_t values = sequences * inner;
 #pragma omp parallel for simd schedule(static)
-    for (int64_t i = 0; i < count; ++i) y[i] = Function::value(y[i]);
+    for (int64_t i = 0; i < values; ++i) y[i] = Function::value(y[i]);
   }
 };
 
 template <typename Function>
 void decode(const Arguments &arguments) {
   const int layers = (arguments.number - kInputs - 1) / (kWeights + kTables);
-  const float *x = arguments.floats(0), *settings = arguments.floats(3);
-  const int first_table = kInputs + layers * kWeights;
-  Step step{arguments.floats(1), arguments.ints(2), settings[0], settings[1]};
-  step.sequences = arguments.size(0, 0);
-  step.hidden = arguments.last(0);
-  step.inner = arguments.size(kInputs + kWeights - 4, 0);
-  step.size = arguments.last(first_table);
-  step.capacity = arguments.last(1);
-  step.x = arguments.floats(arguments.number - 1);
-  const int64_t count = step.sequences * step.hidden;
-  std::copy_n(x, count, step.x);
-  for (auto *buffer : {&step.normalised, &step.query, &step.key, &step.value, &step.context,
-                       &step.sum})
-    buffer->resize(count);
-  step.intermediate.resize(step.sequences * step.inner);
+  Step step{arguments, kInputs + layers * kWeights};
+  std::copy_n(arguments.floats(0), step.count, step.x);
   for (int layer = 0; layer < layers; ++layer) {
-    step.weights = reinterpret_cast<float **>(arguments.data) + kInputs + layer * kWeights;
-    const int table = first_table + layer * kTables;
+    const int table = step.first_table + layer * kTables;
     step.normalise_rows();
     step.project(step.query, step.hidden);
     step.project(step.key, step.hidden);

@@ -157,10 +157,7 @@ class _StepLayers(nn.Cell):
 
 
 class _FusedStepLayers(nn.Cell):
-    """`_StepLayers` by one operator: launching the operators of a layer takes half as long as them.
-
-    For layers that are not divided.
-    """
+    """`_StepLayers` by one operator, for layers that are not divided: no time between operators."""
 
     def __init__(self, layers: list[GPT2Layer], caches: list[Cache]) -> None:
         super().__init__(auto_prefix=False)
