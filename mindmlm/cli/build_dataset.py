@@ -37,6 +37,7 @@ from mindmlm.data.segmentation import REFERENCE_FILE, SegmenterOptions
 from mindmlm.data.sentence_pairs import NSP, SINGLE, SOP
 from mindmlm.data.sources.base import WHOLE, Source
 from mindmlm.errors import ConfigError, MindmlmError
+from mindmlm.runtime.environment import prepare_environment
 from mindmlm.tokenizers.files import BERT, GPT2, AnyTokenizer, MaskingTokenizer, load_tokenizer
 
 Number = TypeVar("Number", int, float)
@@ -174,7 +175,7 @@ def _add_masks(group: argparse._ArgumentGroup) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; a user's error is printed as one message."""
-    os.environ.setdefault("GLOG_v", "3")
+    prepare_environment()
     try:
         options = build_parser().parse_args(argv)
         result = _build(options)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mindmlm.config.schema.types import FALSE_WORDS, TRUE_WORDS
 from mindmlm.errors import MindmlmError
+from mindmlm.runtime.environment import prepare_environment
 
 if TYPE_CHECKING:
     from mindmlm.conversion.convert import Conversion
@@ -191,7 +191,7 @@ def _add_changes(group: argparse._ArgumentGroup) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; a user's error is printed as one message."""
-    os.environ.setdefault("GLOG_v", "3")
+    prepare_environment()
     options = build_parser().parse_args(argv)
     # Imported late, so that --help does not wait.
     from mindmlm.conversion.convert import convert

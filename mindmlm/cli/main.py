@@ -17,6 +17,7 @@ from mindmlm.cli import (
     sample,
 )
 from mindmlm.errors import MindmlmError
+from mindmlm.runtime.environment import prepare_environment
 
 COMMANDS = {
     "sample": sample,
@@ -59,8 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is printed as one message."""
-    # MindSpore's own warnings are about its internals; GLOG_v=1 brings them back.
-    os.environ.setdefault("GLOG_v", "3")
+    prepare_environment()
     options = build_parser().parse_args(arguments)
     try:
         code = options.run(options)

@@ -5,7 +5,6 @@ start their threads, and `--help` should not wait for them.
 """
 
 import json
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mindmlm.cli.arguments import Arguments, parse_arguments
 from mindmlm.errors import MindmlmError
+from mindmlm.runtime.environment import prepare_environment
 from mindmlm.runtime.launch.heartbeat import answer_stack_requests
 from mindmlm.training.interrupt import StopRequest
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; a user's error is printed as one message."""
-    # MindSpore's own warnings are about its internals; GLOG_v=1 brings them back.
-    os.environ.setdefault("GLOG_v", "3")
+    prepare_environment()
     answer_stack_requests()
     try:
         arguments = parse_arguments(sys.argv[1:] if argv is None else argv)

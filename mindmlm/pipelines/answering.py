@@ -12,7 +12,7 @@ from mindmlm.config.python_settings import Setting, section_of, settings_layer
 from mindmlm.conversion.names import resolve_name
 from mindmlm.conversion.recognise import is_own
 from mindmlm.errors import ConfigError
-from mindmlm.runtime.context import prepare_environment
+from mindmlm.runtime.environment import prepare_environment
 from mindmlm.trainer.inputs import (
     answer_settings,
     is_network,

@@ -5,22 +5,18 @@
 
 import ctypes
 import logging
-import os
 import sys
 from dataclasses import dataclass, replace
 
 from mindmlm.config.schema.memory import parse_memory
 from mindmlm.errors import ConfigError
+from mindmlm.runtime.environment import prepare_environment
 
 logger = logging.getLogger(__name__)
 
 _GLIBC_TRIM_THRESHOLD, _GLIBC_TOP_PAD, _GLIBC_MMAP_MAX = -1, -2, -4
 _KEEP_FREE_BYTES = 2**31 - 1
 _GROW_BYTES = 64 * 2**20
-# A thousand looks, not a hundred, where libgomp counts more threads than cores; where it does not,
-# its own 3 ms, and LLVM's own 200: "active" alone would be minutes, or for ever.
-_WAITING = {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "300000", "KMP_BLOCKTIME": "200"}
-
 # The device of this process. MindSpore numbers it anew when processes meet, and then refuses to be
 # told the same device again, which a second job in the same process would do.
 _chosen: set[tuple[str, int]] = set()
@@ -81,19 +77,6 @@ def initialise(
         return replace(device, notes=(note,))
     mindspore.runtime.set_memory(max_size=in_gigabytes(max_device_memory))
     return device
-
-
-def prepare_environment() -> None:
-    """Set what MindSpore and OpenMP read when they are loaded, unless it is set.
-
-    MindSpore's warnings about its internals are left out (``GLOG_v``). Threads that wait for work
-    do so awake for a moment (``OMP_WAIT_POLICY`` and others): MindSpore runs small graphs
-    on the thread that calls and large ones on its own, each with a team of threads, and libgomp,
-    which counts more threads than cores, would let them fall asleep between any two loops.
-    """
-    os.environ.setdefault("GLOG_v", "3")
-    if not os.environ.keys() & _WAITING.keys():
-        os.environ.update(_WAITING)
 
 
 def in_gigabytes(text: str) -> str:

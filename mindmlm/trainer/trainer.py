@@ -10,7 +10,7 @@ from mindmlm.config import LoadedConfig, RunConfig, render
 from mindmlm.config.named_runs import task_name
 from mindmlm.config.python_settings import Setting
 from mindmlm.errors import CheckpointError
-from mindmlm.runtime.context import prepare_environment
+from mindmlm.runtime.environment import prepare_environment
 from mindmlm.runtime.files import write_text_atomic
 from mindmlm.runtime.run_folder import RunFolder
 from mindmlm.trainer.inputs import (

@@ -71,17 +71,3 @@ def test_no_card_answers_on_a_machine_without_one(graph_mode):
 
     assert context.ascend_answers() is False
     assert mindspore.get_context("device_target") == "CPU"
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({}, {"GLOG_v": "3", **context._WAITING}),
-        ({"OMP_WAIT_POLICY": "passive"}, {"GLOG_v": "3", "OMP_WAIT_POLICY": "passive"}),
-        ({"GLOG_v": "1", "KMP_BLOCKTIME": "7"}, {"GLOG_v": "1", "KMP_BLOCKTIME": "7"}),
-    ],
-)
-def test_what_is_set_for_libraries_that_are_loaded_later(monkeypatch, given, expected):
-    monkeypatch.setattr(context.os, "environ", dict(given))
-    context.prepare_environment()
-    assert context.os.environ == expected

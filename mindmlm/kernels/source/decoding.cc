@@ -9,6 +9,8 @@ namespace {
 
 constexpr float kHidden = -1.0e8f;
 constexpr int kInputs = 4, kWeights = 16, kTables = 2;
+// Where the weight of the first feed-forward layer is among those of a layer.
+constexpr int kIntermediate = 12;
 
 // One head of one sequence: softmax(query keys' scale + bias) values.
 void attend_one(const float *query, const float *keys, const float *values, const float *bias,
@@ -34,7 +36,8 @@ void attend_one(const float *query, const float *keys, const float *values, cons
   for (int64_t i = 0; i < size; ++i) context[i] /= sum;
 }
 
-// What all layers work on, and what they leave between their steps: a tensor of the sequences each.
+// What all layers work on, and what they leave between their steps: [sequences, hidden] each, and
+// `intermediate` [sequences, inner].
 struct Step {
   const Arguments &arguments;
   const int first_table;
@@ -42,7 +45,7 @@ struct Step {
   const int32_t *rows = arguments.ints(2);
   const float scale = arguments.floats(3)[0], epsilon = arguments.floats(3)[1];
   const int64_t sequences = arguments.size(0, 0), hidden = arguments.last(0);
-  const int64_t inner = arguments.size(kInputs + kWeights - 4, 0);
+  const int64_t inner = arguments.size(kInputs + kIntermediate, 0);
   const int64_t size = arguments.last(first_table), capacity = arguments.last(1);
   const int64_t count = sequences * hidden;
   float *const x = arguments.floats(arguments.number - 1);

@@ -164,8 +164,10 @@ class _FusedStepLayers(nn.Cell):
         self.decode = kernel(_OPERATORS[type(layers[0].activation.function)])
         settings = [layers[0].attention.scale, layers[0].attention_norm.normalize.epsilon]
         self.settings = ms.Tensor(settings, ms.float32)
-        weights = [weight for layer in layers for weight in _weights(layer)]
-        tables = [table for cache in caches for table in (cache.keys, cache.values)]
+        weights, tables = [], []
+        for layer, cache in zip(layers, caches, strict=True):
+            weights += _weights(layer)
+            tables += [cache.keys, cache.values]
         self.weights, self.tables = ms.ParameterTuple(weights), ms.ParameterTuple(tables)
 
     @staticmethod
@@ -175,7 +177,8 @@ class _FusedStepLayers(nn.Cell):
         if not (kernels_in_use() and isinstance(attention, SelfAttention) and attention.fused):
             return False
         parts = (attention.query, attention.output, layer.intermediate, layer.output)
-        return all(isinstance(part, Dense) for part in parts)
+        whole = all(isinstance(part, Dense) for part in parts)
+        return whole and type(layer.activation.function) in _OPERATORS
 
     def construct(self, x: ms.Tensor, bias: ms.Tensor, rows: ms.Tensor) -> ms.Tensor:
         return self.decode(x, bias, rows, self.settings, *self.weights, *self.tables)
