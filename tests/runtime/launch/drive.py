@@ -1,6 +1,7 @@
 """A launcher of its own process: argv is a JSON object with what the tests vary."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from mindmlm.runtime.launch.plan import Plan
 from mindmlm.runtime.launch.supervisor import Limits
 from mindmlm.runtime.rank_table import for_processes
 
+# A shell without job control starts what is behind an "&" with SIGINT ignored, all tests included,
+# and a launcher leaves a signal ignored that was ignored when it began.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 options = json.loads(sys.argv[1])
 folder = Path(options["folder"])
 table = for_processes(options["size"], options.get("servers", 1))
