@@ -1,4 +1,4 @@
-// Layer normalisation over the last axis, alone or of x + dropout(a).
+// Layer normalisation over the last axis.
 #include "normalization.h"
 
 using namespace mindmlm;
