@@ -12,11 +12,12 @@ import pytest
 
 from mindmlm.runtime.run_folder import RunFolder
 
-STEPS, KILLS = 100, 52
+STEPS = 100
+# How many lives end in which phase.
+KILLS = {"start": 4, "compile": 6, "steps": 21, "saving": 21}
 # Longest wait in seconds after the sign of a phase. Where a process gets further in it, the wait
 # is short or long, so that the kills are spread over the whole run.
 PHASES = {"start": (1.0, 1.0), "compile": (1.5, 1.5), "steps": (0.03, 0.25), "saving": (0.02, 0.2)}
-SHARES = {"start": 0.08, "compile": 0.12, "steps": 0.4, "saving": 0.4}
 UNFINISHED = (".tmp", ".trash", ".old")
 
 
@@ -49,6 +50,7 @@ class Life:
         self.folder = folder
         resumes = ["--load_checkpoint=latest"] if folder.has_checkpoints() else []
         self.config_before = self._config_time()
+        self.entries_before = entries(folder)
         self.process = command.start(*words_of(command, folder.root), *resumes)
         self.running = False
 
@@ -92,9 +94,12 @@ class Life:
         size = size_of_metrics(self.folder)
         self.process.kill()
         self.process.communicate()
-        if any(name.endswith(UNFINISHED) for name, _ in entries(self.folder)):
+        if not self.running:
+            return "start"
+        # What an earlier life left unfinished says nothing of this one.
+        if any(name.endswith(UNFINISHED) for name, _ in entries(self.folder) - self.entries_before):
             return "saving"
-        return ("steps" if size else "compile") if self.running else "start"
+        return "steps" if size else "compile"
 
 
 def saved_step(folder):
@@ -102,10 +107,9 @@ def saved_step(folder):
     return int(latest.read_text().removeprefix("step_")) if latest.exists() else 0
 
 
-def live_and_die(command, folder, rng, pace):
-    """Run until a random instant; `pace` is the step that should be saved by now."""
+def live_and_die(command, folder, phase, rng, pace):
+    """Run until a random instant of `phase`; `pace` is the step that should be saved by now."""
     behind = saved_step(folder) < pace
-    phase = rng.choices(list(SHARES), list(SHARES.values()))[0]
     life = Life(command, folder)
     try:
         if life.reach(phase):
@@ -125,12 +129,14 @@ def test_a_run_killed_many_times_ends_as_one_that_was_never_killed(
     straight = command.here(*words_of(command, tmp_path / "straight"))
     assert straight.code == 0, straight.stderr
     folder, rng, hits = RunFolder(tmp_path / "killed"), random.Random(20240611), []
-    while len(hits) < KILLS:
-        pace = 0.9 * STEPS * len(hits) / KILLS
-        hits.append(live_and_die(command, folder, rng, pace))
+    phases = [phase for phase, count in KILLS.items() for _ in range(count)]
+    rng.shuffle(phases)
+    for phase in phases:
+        pace = 0.9 * STEPS * len(hits) / len(phases)
+        hits.append(live_and_die(command, folder, phase, rng, pace))
         print(f"kill {len(hits)}: {hits[-1]}, saved {saved_step(folder)}", flush=True)
     print(f"\n{len(hits)} kills: {dict(collections.Counter(hits))}")
-    assert set(hits) == set(PHASES)
+    assert set(hits) == set(KILLS)
     assert folder.has_checkpoints()
     done = command.process(*words_of(command, folder.root), "--load_checkpoint=latest")
     assert done.code == 0, done.stderr
