@@ -10,7 +10,7 @@ from mindmlm.runtime import environment
 OURS = {
     "GLOG_v": "3",
     "OMP_WAIT_POLICY": "active",
-    "GOMP_SPINCOUNT": "300000",
+    "GOMP_SPINCOUNT": "1000",
     "KMP_BLOCKTIME": "200",
 }
 # Its last line says what is set when MindSpore is first imported, or at the end.

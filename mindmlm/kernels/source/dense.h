@@ -2,7 +2,7 @@
 #pragma once
 
 #include "few_rows.h"
-#include "matrix_product.h"
+#include "some_rows.h"
 
 namespace mindmlm {
 
@@ -10,12 +10,12 @@ struct Itself {
   float operator()(float value, int64_t, int64_t) const { return value; }
 };
 
-// y = finish(x weight'), x [rows, inner], weight [outputs, inner]; see product_of_few. For a few
-// rows the weight is not worth packing.
+// y = finish(x weight'), x [rows, inner], weight [outputs, inner]; see product_of_few.
 template <typename Finish>
 void dense(const float *x, const float *weight, float *y, int64_t rows, int64_t inner,
            int64_t outputs, Finish finish) {
   if (rows <= kFewRows) return product_of_few(x, weight, y, rows, inner, outputs, finish);
+  if (rows <= kSomeRows) return product_of_some(x, weight, y, rows, inner, outputs, finish);
   matrix_product({x, inner, 1}, {weight, 1, inner}, y, rows, outputs, inner, finish);
 }
 

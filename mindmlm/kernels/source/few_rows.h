@@ -5,10 +5,8 @@
 
 namespace mindmlm {
 
-// For more rows than this a packed product is faster.
-constexpr int64_t kFewRows = 16;
-
-
+// For more rows than this product_of_some is faster.
+constexpr int64_t kFewRows = 8;
 // Outputs and rows that are worked on at a time, so that all sums stay in registers.
 constexpr int kOutputs = 4, kRows = 2;
 // Outputs that a thread takes at a time.
@@ -54,7 +52,7 @@ void dot_rows(int64_t n_rows, const float *x, const float *weight, int64_t inner
 // y = finish(x weight'), finish(value, row, output) for each value.
 template <typename Finish>
 void product_of_few(const float *x, const float *weight, float *y, int64_t rows, int64_t inner,
-             int64_t outputs, Finish finish) {
+                    int64_t outputs, Finish finish) {
 #pragma omp parallel for schedule(static)
   for (int64_t chunk = 0; chunk < outputs; chunk += kOutputChunk) {
     const int64_t stop = std::min(chunk + kOutputChunk, outputs);

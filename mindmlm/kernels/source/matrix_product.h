@@ -55,6 +55,33 @@ inline __attribute__((always_inline)) void put(const Lanes (&sums)[kTileRows][2]
   }
 }
 
+// Pack tile number `tile` of the first `count` rows of a.
+inline void pack_tile(View a, int64_t tile, int64_t count, int64_t depth, float *packed_a) {
+  const int64_t i = tile * kTileRows;
+  pack_panel<kTileRows>(a.data + i * a.row_step, a.column_step, a.row_step,
+                        std::min<int64_t>(kTileRows, count - i), depth, packed_a + i * depth);
+}
+
+// The columns from j on of the rows [i0, i0 + count) of c, from a packed block of a and a packed
+// panel of b.
+template <typename Finish>
+inline void block_by_panel(const float *packed_a, const float *panel, int64_t depth, float *c,
+                           int64_t columns, int64_t i0, int64_t count, int64_t j, bool first,
+                           bool last, const Finish &finish) {
+  const int64_t n = std::min(kTileColumns, columns - j);
+  for (int64_t i = 0; i < count; i += kTileRows) {
+    Lanes sums[kTileRows][2];
+    packed_tile(packed_a + i * depth, panel, depth, sums);
+    const int64_t m = std::min<int64_t>(kTileRows, count - i);
+    float *result = c + (i0 + i) * columns + j;
+    if (m == kTileRows && n == kTileColumns) {
+      put(sums, kTileRows, kTileColumns, result, columns, i0 + i, j, first, last, finish);
+    } else {
+      put(sums, m, n, result, columns, i0 + i, j, first, last, finish);
+    }
+  }
+}
+
 // c [rows, columns] = a [rows, inner] b [inner, columns]; finish(value, row, column) makes each
 // result of its sum. a and b may be transposed views; c is contiguous.
 template <typename Finish>
@@ -85,25 +112,14 @@ void matrix_product(View a, View b, float *c, int64_t rows, int64_t columns, int
         for (int64_t block = 0; block < blocks; ++block) {
           const int64_t i0 = first_row(block, blocks, rows);
           const int64_t count = first_row(block + 1, blocks, rows) - i0;
-          for (int64_t i = 0; i < count; i += kTileRows)
-            pack_panel<kTileRows>(a.data + (i0 + i) * a.row_step + k0 * a.column_step,
-                                  a.column_step, a.row_step,
-                                  std::min<int64_t>(kTileRows, count - i), depth,
-                                  packed_a + i * depth);
+          const View rows_of_a{a.data + i0 * a.row_step + k0 * a.column_step, a.row_step,
+                               a.column_step};
+          for (int64_t tile = 0; tile * kTileRows < count; ++tile)
+            pack_tile(rows_of_a, tile, count, depth, packed_a);
           for (int64_t panel = 0; panel < panels; ++panel) {
-            const int64_t j = j0 + panel * kTileColumns;
-            const int64_t n = std::min(kTileColumns, columns - j);
-            for (int64_t i = 0; i < count; i += kTileRows) {
-              Lanes sums[kTileRows][2];
-              packed_tile(packed_a + i * depth, packed_b + (j - j0) * depth, depth, sums);
-              const int64_t m = std::min<int64_t>(kTileRows, count - i);
-              float *result = c + (i0 + i) * columns + j;
-              if (m == kTileRows && n == kTileColumns) {
-                put(sums, kTileRows, kTileColumns, result, columns, i0 + i, j, first, last, finish);
-              } else {
-                put(sums, m, n, result, columns, i0 + i, j, first, last, finish);
-              }
-            }
+            const int64_t j = panel * kTileColumns;
+            block_by_panel(packed_a, packed_b + j * depth, depth, c, columns, i0, count, j0 + j,
+                           first, last, finish);
           }
         }
       }
