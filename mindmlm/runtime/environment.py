@@ -3,9 +3,9 @@
 import os
 
 # libgomp lets waiting threads look for work 100 times before they fall asleep where it counts more
-# threads than cores, and 1,000 times (10 microseconds) if they are "active". Where each has a core
-# that alone would be minutes and the default 3 ms, in which MindSpore's other threads would have one
-# core less: 1,000 there too. In LLVM's library "active" is for ever; 200 ms is its default.
+# threads than cores, and 1,000 times (10 microseconds) if they are "active". Where each has a core,
+# "active" alone would be minutes and the default is 3 ms, in which MindSpore's other threads have
+# one core less: 1,000 there too. In LLVM's library "active" is for ever; 200 ms is its default.
 _WAITING = {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "200"}
 
 
